@@ -105,12 +105,16 @@ class Theatre:
             talking.cancel()
             await asyncio.gather(talking, return_exceptions=True)
 
-    async def page(self, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
+    async def page(
+        self, width: int = 1440, height: int = 900, scheme: str = "light", *, moves: bool = False
+    ) -> Page:
+        """A window. One that `moves` is painted thirty times a second, by the processor."""
         context = await self.browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if scheme == "dark" else "light",
             has_touch=width < 500,
             device_scale_factor=2 if width < 500 else 1,
+            reduced_motion="no-preference" if moves else "reduce",
         )
         page = await context.new_page()
         page.set_default_timeout(PATIENCE_MS)

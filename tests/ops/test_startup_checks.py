@@ -162,3 +162,17 @@ def test_a_limit_needs_prices(
     with pytest.raises(PriceFileError, match=r"models\.gpt-own: is missing: what agent desk"):
         require_prices(unknown, given, shipped_prices())
     return None
+
+
+def test_a_book_that_asks_operators_is_held_against_the_settings(tmp_path: Path) -> None:
+    file = agents_file(tmp_path, mcp=ASKS)
+    with pytest.raises(SettingsError, match="asks operators"):
+        checked_agents(settings(GATEWAY_AGENTS=file))
+
+
+def test_the_list_of_prices_that_lacks_one_is_named(tmp_path: Path) -> None:
+    own = tmp_path / "prices.yaml"
+    for given, name in ((settings(GATEWAY_PRICES=str(own)), str(own)), (settings(), "prices")):
+        with pytest.raises(PriceFileError, match=r"models\.gpt-own") as refused:
+            require_prices(book(model="gpt-own", spend_usd=1.0), given, shipped_prices())
+        assert name in str(refused.value.file)

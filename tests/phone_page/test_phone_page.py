@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import pytest_asyncio
 from booth import AUTHORIZED, SPOKEN_HZ, Booth, opened
 from browser import needs_chromium
+from numpy.typing import NDArray
 from pictures import photo
 from playwright.async_api import Page, expect
 
@@ -66,7 +68,8 @@ def purity_db(pcm: bytes, hz: float, rate: int) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_whole_call(booth: Booth, scheme: str) -> None:
-    async with booth.visit(await booth.link(), color_scheme=scheme) as visit:
+    view = {"color_scheme": scheme, "reduced_motion": "no-preference"}
+    async with booth.visit(await booth.link(), **view) as visit:
         page, sent = visit.page, sent_by(visit.page)
         await expect(page.locator("#agent")).to_have_text("desk")
         await expect(page.locator("#status")).to_contain_text(
@@ -224,6 +227,8 @@ async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> No
 
 MOST = 12_000
 """Of a telephone line's bytes: what is rendered at the end may still be on its way."""
+# Bytes go in and out of the page as base64: of each number by itself Playwright makes an object,
+# and checks it on both sides.
 LINE = """async ({spoken, sent, sound, rate, most}) => {
   const context = new OfflineAudioContext(1, 2 * rate, rate), processorOptions = {sound};
   await context.audioWorklet.addModule("/phone/line.js");
@@ -236,7 +241,7 @@ LINE = """async ({spoken, sent, sound, rate, most}) => {
     if (data.heard) name = data.heard;
     if (name && frames.length >= most) done();
   });
-  line.port.postMessage({sound: Uint8Array.from(sent)});
+  line.port.postMessage({sound: Uint8Array.fromBase64(sent)});
   line.port.postMessage({mark: "the end"});
   // What is rendered at once reads no messages: the other one tells that these were read.
   await new Promise((done) => {
@@ -248,7 +253,11 @@ LINE = """async ({spoken, sent, sound, rate, most}) => {
   tone.start();
   const played = (await context.startRendering()).getChannelData(0);
   await enough;
-  return {name, frames, played: Array.from(played, (s) => Math.round(s * 32767))};
+  return {
+    name,
+    frames: Uint8Array.from(frames).toBase64(),
+    played: new Uint8Array(played.buffer).toBase64(),
+  };
 }"""
 
 
@@ -258,10 +267,10 @@ async def test_telephone_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) 
     at = np.arange(8000) / 8000
     heard = pcm_to_mulaw((10_000 * np.sin(2 * np.pi * 1500 * at)).astype(np.int16).tobytes())
     line = await rendered(booth, sound="mulaw", spoken=700, sent=heard, rate=rate)
-    up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:MOST])), np.int16)
+    up = np.frombuffer(mulaw_to_pcm(line.frames[4000:MOST]), np.int16)
     assert purity_db(up.tobytes(), 700, 8000) > 34  # mu-law by itself leaves 38
     assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
-    played = np.array(line["played"], np.int16)[rate // 4 : 3 * rate // 4]
+    played = line.played[rate // 4 : 3 * rate // 4]
     assert purity_db(played.tobytes(), 1500, rate) > 34
     assert np.abs(played).max() == pytest.approx(10_000, rel=0.03)
 
@@ -272,10 +281,10 @@ async def test_full_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> No
     at = np.arange(24_000) / 24_000
     heard = (10_000 * np.sin(2 * np.pi * 6500 * at)).astype(np.int16).tobytes()
     line = await rendered(booth, sound="pcm", spoken=5500, sent=heard, rate=rate)
-    up = np.frombuffer(bytes(line["frames"][24_000 : 6 * MOST]), np.int16)
+    up = np.frombuffer(line.frames[24_000 : 6 * MOST], np.int16)
     assert purity_db(up.tobytes(), 5500, 24_000) > 70
     assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
-    played = np.array(line["played"], np.int16)[rate // 4 : 3 * rate // 4]
+    played = line.played[rate // 4 : 3 * rate // 4]
     assert purity_db(played.tobytes(), 6500, rate) > 70
     assert np.abs(played).max() == pytest.approx(10_000, rel=0.04)
 
@@ -283,16 +292,26 @@ async def test_full_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> No
 async def test_what_no_telephone_carries_does_not_come_back_as_something_else(booth: Booth) -> None:
     """Five kilohertz would be heard as three."""
     line = await rendered(booth, sound="mulaw", spoken=5000, sent=b"\xff", rate=48_000)
-    up = np.frombuffer(mulaw_to_pcm(bytes(line["frames"][4000:MOST])), np.int16)
+    up = np.frombuffer(mulaw_to_pcm(line.frames[4000:MOST]), np.int16)
     assert np.abs(up).max() < 0.3 * 32768 * 10 ** (-60 / 20) + 8
 
 
-async def rendered(booth: Booth, *, sound: str, spoken: int, sent: bytes, rate: int) -> Any:
+@dataclass(frozen=True)
+class Rendered:
+    """What a line sent up, as its frames' bytes, and what it played, at the browser's rate."""
+
+    frames: bytes
+    played: NDArray[np.int16]
+
+
+async def rendered(booth: Booth, *, sound: str, spoken: int, sent: bytes, rate: int) -> Rendered:
     """What the line makes of a tone that is spoken, and of sound that was sent."""
     most = MOST * (6 if sound == "pcm" else 1)
-    given = {"sound": sound, "spoken": spoken, "sent": list(sent), "rate": rate, "most": most}
+    given = {"sound": sound, "spoken": spoken, "rate": rate, "most": most}
     async with booth.visit(booth.rig.url + "/phone") as visit:
-        return await visit.page.evaluate(LINE, given)
+        made = await visit.page.evaluate(LINE, given | {"sent": b64encode(sent).decode()})
+    played = np.frombuffer(b64decode(made["played"]), np.float32) * 32767
+    return Rendered(b64decode(made["frames"]), np.rint(played).astype(np.int16))
 
 
 # --- What happens on the way ---
@@ -349,21 +368,21 @@ async def test_a_picture_that_is_dropped_is_shown_to_the_agent(booth: Booth) -> 
         page = visit.page
         call_sid = await booth.begin(page)
         await booth.rig.note(notes.FirstAudioSent, of=call_sid)
-        await page.evaluate(_DROP, list(photo(2400, 1800)))
+        await page.evaluate(_DROP, b64encode(photo(2400, 1800)).decode())
         sent = await booth.rig.note(notes.PictureSent, of=call_sid)
         assert sent.source == "page"
         await expect(page.locator("#lines img")).to_be_visible()
         await page.screenshot(path=PICTURES / "picture.png")
         # The model may thank for it in words; the note for its next session is not shown.
         await expect(page.locator("#lines li.caller", has_text="picture")).to_have_count(0)
-        await page.evaluate(_DROP, list(b"this is no picture"))
+        await page.evaluate(_DROP, b64encode(b"this is no picture").decode())
         await expect(page.locator("#status")).to_contain_text("no picture that can be shown")
     assert visit.wrong == []
 
 
 _DROP = """(bytes) => {
   const data = new DataTransfer();
-  data.items.add(new File([Uint8Array.from(bytes)], "part.jpg", { type: "image/jpeg" }));
+  data.items.add(new File([Uint8Array.fromBase64(bytes)], "part.jpg", { type: "image/jpeg" }));
   for (const kind of ["dragover", "drop"]) {
     const how = { dataTransfer: data, bubbles: true, cancelable: true };
     document.body.dispatchEvent(new DragEvent(kind, how));

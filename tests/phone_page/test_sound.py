@@ -42,6 +42,7 @@ AudioNode.prototype.connect = function (to, ...more) {
   return connect.call(this, to, ...more);
 };
 """
+_HEARD = "() => new Uint8Array(Float32Array.from(heard).buffer).toBase64()"
 
 pytestmark = needs_chromium
 
@@ -83,7 +84,7 @@ async def call(booth: Booth, spoken: Path) -> Sounds:
     flag = f"--use-file-for-fake-audio-capture={spoken}"
     received: list[dict[str, Any]] = []
     async with chromium(*FLAGS, flag) as browser:
-        page = await browser.new_page()
+        page = await browser.new_page(reduced_motion="reduce")
         for script in (_AS_IT_IS, _EAR):
             await page.add_init_script(script)
         page.on(
@@ -98,7 +99,8 @@ async def call(booth: Booth, spoken: Path) -> Sounds:
         (driver,) = booth.model.drivers.values()
         await page.wait_for_function("() => heard.length / heard_hz > 6")
         up = bytes(driver.session._listener._buffer._audio)
-        played = np.array(await page.evaluate("heard"), float) * 32768
+        heard = b64decode(await page.evaluate(_HEARD))
+        played = np.frombuffer(heard, np.float32).astype(float) * 32768
         hz = await page.evaluate("heard_hz")
         await page.get_by_role("button", name="Hang up").click()
         await booth.rig.note(events.CallEnded)

@@ -159,7 +159,7 @@ class Day:
         for ending, share in shares.items():
             count = self._chance.poisson(ended * share / (sum(WELL.values()) + bad))
             self._add("gateway_calls_ended_total", count, **at, ending=ending)
-            self._add("gateway_calls_ended_total", 0, **at, ending="model_refused")
+        self._add("gateway_calls_ended_total", 0, **at, ending="model_refused")
         # At the end of the drain what still runs goes to another process.
         last = drains and self._minute == DEPLOY_AT + DRAIN_MINUTES - 1
         if path == "sip":
@@ -304,7 +304,8 @@ class Day:
         return self._pod, name, tuple(labels.items())
 
     def _write(self, key: Key, value: float) -> None:
-        samples = self.values.setdefault(key, [None] * MINUTES)
+        if (samples := self.values.get(key)) is None:
+            samples = self.values[key] = [None] * MINUTES
         samples[self._minute] = value
 
     def _set(self, name: str, value: float, **labels: str) -> None:
@@ -317,10 +318,14 @@ class Day:
 
     def _histogram(self, name: str, seconds: Any, **labels: str) -> None:
         key = self._key(name, labels)
-        within = np.searchsorted(np.sort(seconds), self.bounds(name), side="right")
-        counted = np.append(within, len(seconds)) + self._counted.get(key, 0)
-        self._counted[key] = counted
-        self.counts.setdefault(key, [None] * MINUTES)[self._minute] = counted
+        if (minutes := self.counts.get(key)) is None:
+            minutes = self.counts[key] = [None] * MINUTES
+            self._counted[key] = np.zeros(len(self.bounds(name)) + 1, np.int64)
+        counted = self._counted[key]
+        if len(seconds):
+            within = np.searchsorted(np.sort(seconds), self.bounds(name), side="right")
+            counted = self._counted[key] = counted + np.append(within, len(seconds))
+        minutes[self._minute] = counted
 
 
 def _selector(name: str, labels: Iterable[tuple[str, str]], pod: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway import limits
+from gateway.ops.database.spool import make_private
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -85,9 +86,7 @@ def open_engine(address: DatabaseAddress) -> Engine:
 
 def _make_file(file: Path) -> None:
     """Make the file for this user only; what SQLite puts beside it has the same mode."""
-    for missing in [*reversed(file.parent.parents), file.parent]:
-        if not missing.exists():
-            missing.mkdir(mode=0o700, exist_ok=True)
+    make_private(file.parent)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 

@@ -20,6 +20,7 @@ from gateway.ops.records.history import micros
 
 async def test_entries_are_listed_newest_first(tmp_path: Path, database_url: str | None) -> None:
     async with open_database(tmp_path, database_url) as end:
+        await end.database.read(lambda _: None)  # opened: a page waits no longer than a second
         writing = asyncio.create_task(end.writes.run())
         for number in range(5):
             end.audit.add(f"op{number % 2}", "operator", "10.0.0.1", "say", f"CA{number}", 202)
@@ -57,6 +58,7 @@ async def test_nothing_of_it_is_changed(
 async def test_an_entry_says_all_of_a_request(tmp_path: Path) -> None:
     before_us = time_ns() // 1000
     async with open_database(tmp_path) as end:
+        await end.database.read(lambda _: None)
         writing = asyncio.create_task(end.writes.run())
         with capture_logs() as logs:
             end.audit.add("op", "operator", "10.0.0.1", "say", "CA1", 202)

@@ -20,6 +20,7 @@ def test_a_role_includes_those_before_it() -> None:
     viewer, admin = OperatorIdentity("v", "viewer"), OperatorIdentity("a", "admin")
     assert admin.may("viewer")
     assert admin.may("operator")
+    assert admin.may("admin")
     assert not viewer.may("operator")
     assert (viewer.sees_words, admin.sees_words) == (False, True)
 

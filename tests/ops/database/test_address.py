@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from postgres_end import PostgresEnd
+from sqlalchemy import event, text
 
+from gateway import limits
 from gateway.ops.database.address import WRITES, database_address, open_engine
 from gateway.settings import Settings, load_settings
 
@@ -55,3 +59,86 @@ def test_the_file_and_its_folder_are_only_ours(tmp_path: Path) -> None:
     assert len(modes) == 3, "the write-ahead log has two files of its own"
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_no_more_rights_are_given_than_that_whatever_the_process_gives_by_default(
+    tmp_path: Path,
+) -> None:
+    before = os.umask(0)
+    try:
+        open_engine(database_address(None, tmp_path / "data")).dispose()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "data" / "gateway.sqlite3").stat().st_mode) == 0o600
+
+
+def test_sqlite_is_safe_forgets_and_is_locked_by_whoever_writes(tmp_path: Path) -> None:
+    engine = open_engine(database_address(None, tmp_path))
+    said: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, text, *_: said.append(text))
+    connection = engine.connect()
+    with connection, connection.begin():
+        names = ("journal_mode", "synchronous", "secure_delete", "foreign_keys", "busy_timeout")
+        found = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
+    assert found == ["wal", 2, 1, 1, round(limits.database.STATEMENT_MAX_S * 1000)]
+    connection = engine.connect().execution_options(**{WRITES: True})
+    with connection, connection.begin():
+        pass
+    assert [one for one in said if one.startswith("BEGIN")] == ["BEGIN", "BEGIN IMMEDIATE"]
+    engine.dispose()
+
+
+class NotNow(Exception):
+    """No connection is made."""
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked"),
+    [
+        (None, {"timeout": limits.database.STATEMENT_MAX_S, "check_same_thread": False}),
+        (
+            "postgresql://db/gateway",
+            {
+                "host": "db",
+                "dbname": "gateway",
+                "connect_timeout": 3,
+                "application_name": "gateway",
+                "prepare_threshold": None,
+                "tcp_user_timeout": 10_000,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 2,
+            },
+        ),
+    ],
+)
+def test_every_wait_for_a_database_is_bounded(
+    tmp_path: Path, setting: str | None, asked: dict[str, object]
+) -> None:
+    engine = open_engine(database_address(setting, tmp_path))
+    seen: list[dict[str, object]] = []
+
+    def connect(_dialect: object, _record: object, _arguments: object, named: Any) -> None:
+        seen.append({name: value for name, value in named.items() if name != "context"})
+        raise NotNow
+
+    event.listen(engine, "do_connect", connect)
+    with pytest.raises(NotNow):
+        engine.connect()
+    assert seen == [asked]
+    pool: Any = engine.pool
+    assert (pool.size(), pool._max_overflow) == (1, 0)
+    if setting is not None:
+        assert (pool._pre_ping, pool._recycle) == (True, limits.database.RECYCLE_S)
+    engine.dispose()
+
+
+@pytest.mark.needs("initdb")
+def test_a_server_is_told_how_long_it_may_take(tmp_path: Path, postgres: PostgresEnd) -> None:
+    engine = open_engine(database_address(postgres.new_database(), tmp_path))
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    with engine.connect() as connection:
+        told = [connection.execute(text(f"SHOW {name}")).scalar() for name in names]
+    engine.dispose()
+    assert told == ["5s", "3s", "10s"]

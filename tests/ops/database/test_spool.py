@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import re
 import stat
 from pathlib import Path
 
@@ -97,3 +99,51 @@ def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o750)
     make_private(tmp_path / "data")
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o750
+
+
+def test_each_bound_of_a_spool_is_exact(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", Sealer())
+    most = limits.database.SPOOL_ENTRY_MAX_BYTES - 1  # without a key one byte says so
+    spool.remove(spool.put(bytes(most)))
+    with pytest.raises(SpoolFull):
+        spool.put(bytes(most + 1))
+    spool._bytes = limits.database.SPOOL_BYTES_MAX - 3
+    spool.put(b"{}")
+    with pytest.raises(SpoolFull):
+        spool.put(b"")
+    files = Spool(tmp_path / "spool", Sealer())
+    files._sizes = {str(number): 0 for number in range(limits.database.SPOOL_FILES_MAX - 1)}
+    files.put(b"{}")
+    with pytest.raises(SpoolFull, match=f"{limits.database.SPOOL_FILES_MAX} entries"):
+        files.put(b"{}")
+
+
+def test_what_is_found_again_is_counted_once(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", Sealer())
+    names = [spool.put(b"{}"), spool.put(b"[1]")]
+    assert re.fullmatch(r"\d{20}-[0-9a-f]{8}-00000001\.entry", names[0])
+    assert names[1].endswith("-00000002.entry")
+    (tmp_path / "spool" / ".hidden.entry").write_bytes(b"")
+    (tmp_path / "spool" / "other").write_bytes(b"")
+    for _ in range(2):
+        assert spool.found() == names
+        assert (spool.waiting, spool._bytes) == (2, 7)
+    spool.remove(names[0])
+    spool.remove(names[0])
+    assert (spool.waiting, spool._bytes, spool.holds(names[0])) == (1, 4, False)
+    assert spool.holds(names[1])
+    spool.set_aside(names[1])
+    assert (spool.waiting, spool._bytes) == (0, 0)
+
+
+def test_only_this_user_may_read_what_waits(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", Sealer())
+    before = os.umask(0)
+    try:
+        name, other = spool.put(b"{}"), spool.put(b"{}")
+        spool.set_aside(other)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "spool" / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "spool" / "failed").stat().st_mode) == 0o700

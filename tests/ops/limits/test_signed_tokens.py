@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from gateway import limits
 from gateway.errors import SignatureRefused
-from gateway.ops.limits.signed_tokens import DialTokens, PhoneTokens, PhotoTokens, StreamTokens
+from gateway.ops.limits.signed_tokens import (
+    DialTokens,
+    PhoneTokens,
+    PhotoTokens,
+    SignedTokens,
+    StreamTokens,
+    TokenClaims,
+)
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 
@@ -182,3 +189,26 @@ def test_a_photo_link_with_another_letter_is_none(at: int) -> None:
     token = tokens.issue()
     other = "A" if token[at] != "A" else "B"
     assert not tokens.is_ours(token[:at] + other + token[at + 1 :])
+
+
+class Padded(TokenClaims):
+    """Claims of any length."""
+
+    text: str
+
+
+def test_a_token_may_be_as_long_as_the_carrier_takes_it_and_no_longer() -> None:
+    tokens = SignedTokens("test", Padded, ["secret"], lambda: 1.0)
+    found = {}
+    for length in range(150, 350):
+        claims = Padded(expires_at=2.0, text="x" * length)
+        token = tokens.sign(claims)
+        try:
+            found[len(token)] = tokens.verify(token) == claims
+        except SignatureRefused as refused:
+            found[len(token)] = refused.reason
+    assert {length: one for length, one in found.items() if one is True}.keys() == {
+        length for length in found if length <= 400
+    }
+    assert {400, 402} <= found.keys()
+    assert found[402] == "bad_token"

@@ -61,3 +61,14 @@ async def test_only_our_own_country_unless_others_are_named(
     clock: Clock, to: str, countries: tuple[str, ...], reason: str | None
 ) -> None:
     assert await text_limits(clock, countries).refusal(to, OURS) == reason
+
+
+async def test_what_was_counted_for_a_number_is_found_when_its_caller_is_forgotten(
+    clock: Clock,
+) -> None:
+    store = Store(MemoryStore(clock))
+    index = CallerIndex(store, hash_of)
+    await TextLimits(store, index, (), clock).refusal(CALLER, OURS)
+    (key,) = await index.keys(CALLER)
+    assert key.startswith(f"texts:{int(clock() // 86_400)}:")
+    assert await store.get(key) == "1"

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from itertools import pairwise
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
 from ops.recordings.parts import BEGAN, NAME, noise, write
 from skipped_time import now_s, skipping
+from structlog.testing import capture_logs
 
 from gateway.audio.g711 import audioop
 from gateway.errors import DatabaseAway, LinkError
@@ -498,3 +500,153 @@ def test_a_process_that_stops_waits_no_longer_than_it_may(tmp_path: Path) -> Non
         return took_s
 
     assert skipping(stop()) == 60.0
+
+
+async def test_what_is_left_of_a_recording_is_counted_here_and_in_the_store(
+    process: Process,
+) -> None:
+    assert await process.uploader.left(NAME) == 0
+    write(process.spool, FIRST)
+    assert await process.uploader.left(NAME) == 2, "sound and journal"
+    process.uploader.look_after(NAME)
+    await process.next()
+    await process.idle()
+    assert await process.uploader.left(NAME) == 2, "sound, and what is known of it"
+    await process.uploader.delete(NAME)
+    assert await process.uploader.left(NAME) == 0
+
+
+async def test_whatever_fails_is_told_by_its_kind_and_tried_again(process: Process) -> None:
+    asked: list[tuple[Sequence[str], str, float]] = []
+    errors = iter([ZeroDivisionError(), OSError(28, "full"), DatabaseAway("away")])
+
+    async def is_forgotten(names: Sequence[str], caller: str, began: float) -> bool:
+        asked.append((names, caller, began))
+        if (error := next(errors, None)) is not None:
+            raise error
+        return False
+
+    uploader = RecordingUploader(
+        process.spool,
+        process.library,
+        process.start,
+        lambda _: False,
+        process.stored.put_nowait,
+        process.errors.put_nowait,
+        is_forgotten,
+        process.dropped.append,
+        first_pause_s=0.001,
+    )
+    write(process.spool, FIRST, caller="hash")
+    with capture_logs() as logs:
+        uploader.look_after(NAME)
+        await process.next()
+    told = [process.errors.get_nowait() for _ in range(process.errors.qsize())]
+    assert told == ["bug", "disk", "database"]
+    reasons = [line["reason"] for line in logs if line["event"] == "recording_not_stored"]
+    assert reasons[0] == "No space left on device"
+    assert set(asked) == {((NAME, NAME), "hash", BEGAN)}
+    uploader.close()
+
+
+class Ordered(RecordingObjects):
+    """Notes down in which order things are stored."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.puts: list[str] = []
+
+    async def put(self, name: str, content: Path | bytes) -> None:
+        self.puts.append(name)
+        await super().put(name, content)
+
+
+async def test_a_part_that_is_passed_on_is_there_when_its_journal_is(tmp_path: Path) -> None:
+    process = Process(tmp_path, "one", [])
+    objects = Ordered(f"file://{process.store}")
+    process.library.objects = objects
+    process.running.add(NAME)
+    of = write(process.spool, FIRST, "moved")
+    process.uploader.look_after(NAME)
+    await process.idle()
+    assert objects.puts == [f"parts/{NAME}/{of.id}.wav", f"parts/{NAME}/{of.id}.jsonl"]
+    await process.close()
+
+
+class Lying(RecordingObjects):
+    """A store in which parts lie, since when a test says."""
+
+    def __init__(self, *lying: tuple[str, float]) -> None:
+        super().__init__("file:///nowhere")
+        self.lying = lying
+
+    async def names(
+        self, prefix: str, most: int = limits.SWEPT_MAX
+    ) -> AsyncIterator[tuple[str, float]]:
+        for name, ago_s in self.lying:
+            yield name, time() - ago_s
+
+
+async def test_only_what_nobody_will_join_any_more_is_looked_after(tmp_path: Path) -> None:
+    wait_s = limits.JOIN_WAIT_S
+    lying = Lying(
+        ("parts/CA-b/1.wav", 2 * wait_s + 30),
+        ("parts/CA-a/1.wav", 2 * wait_s + 30),
+        ("parts/CA-a/1.jsonl", 2 * wait_s + 30),
+        ("parts/CA-new/1.wav", 2 * wait_s - 30),
+        ("parts/CA-at-work/1.wav", 2 * wait_s + 30),
+        ("parts/stray", 2 * wait_s + 30),
+        ("parts/CA-c/deep/1.wav", 2 * wait_s + 30),
+    )
+    asked: list[str] = []
+    looked = asyncio.Event()
+
+    def is_running(name: str) -> bool:
+        asked.append(name)
+        if name == "CA-b":
+            looked.set()
+        return True
+
+    started: list[Any] = []
+    uploader = RecordingUploader(
+        RecordingSpool(tmp_path / "spool", []),
+        RecordingLibrary(lying, []),
+        lambda work, _: started.append(work),
+        is_running,
+        lambda _: None,
+        lambda _: None,
+        Waiting(tmp_path, 0).is_forgotten,
+        lambda _: None,
+    )
+    uploader.look_after("CA-at-work")
+    assert uploader.waiting == 1
+    watching = asyncio.create_task(uploader.run())
+    await looked.wait()
+    watching.cancel()
+    assert asked == ["CA-a", "CA-b"]
+    for work in started:
+        work.close()
+    uploader.close()
+
+
+async def test_a_recording_that_is_looked_after_already_is_not_begun_twice(
+    process: Process,
+) -> None:
+    write(process.spool, FIRST)
+    for _ in range(3):
+        process.uploader.look_after(NAME)
+    assert (len(process.tasks), process.uploader.waiting) == (1, 1)
+    await process.idle()
+    assert process.uploader.waiting == 0
+
+
+async def test_a_part_is_looked_after_as_soon_as_it_is_closed(process: Process) -> None:
+    process.uploader.part_closed(write(process.spool, FIRST), "final")
+    assert process.tasks == [], "nobody runs it yet"
+    process.begin()
+    await process.next()
+    await process.idle()
+    later = write(process.spool, SECOND, part=2, began=BEGAN + 1)
+    await asyncio.to_thread(process.uploader.part_closed, later, "final")
+    assert (await process.next()).seconds == 1.5
+    await process.idle()

@@ -219,3 +219,53 @@ async def test_a_request_that_is_cancelled_is_awaited_to_its_end() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert ended == ["get"]
+
+
+async def test_an_outage_ends_when_a_write_is_taken() -> None:
+    """Reads are served by a full server and by a replica, too."""
+    failures: list[int] = []
+    away = StoreError("away")
+    redis = Answering([away, None, away])
+    remote = Remote(cast("RedisStore", redis), lambda: failures.append(1))
+
+    async def get() -> None:
+        await remote.ask(lambda one: one.get("a"), otherwise=None)
+
+    with capture_logs() as logs:
+        for asked, left_to_look, left_to_probe in (
+            (["get"], False, False),
+            ([], False, False),
+            (["get", "put"], True, False),
+            (["get"], True, False),
+            (["get", "put"], True, True),
+            (["get"], False, False),
+        ):
+            redis.asked.clear()
+            if left_to_look:
+                remote.look_again_at = 0.0
+            if left_to_probe:
+                remote.probe_at = 0.0
+            back_at = remote.back_at
+            await get()
+            assert redis.asked == asked
+    assert failures == [1, 1], "a request, and a write on trial"
+    assert (remote.down_since, remote.back_at) == (None, back_at)
+    assert [line["event"] for line in logs] == ["store_unavailable", "store_available"]
+    away_s = logs[1]["away_s"]
+    assert away_s == round(away_s, 1)
+
+
+async def test_a_key_that_redis_may_have_lost_counts_here() -> None:
+    clock = Clock()
+    redis = Answering([None, StoreError("away")])
+    remote = Remote(cast("RedisStore", redis), back_at=50.0)
+    store = Store(MemoryStore(clock), remote)
+    await store.put("a", "1", 3600)
+    redis.fails = [StoreError("away")]
+    assert await store.get("a") == "1"
+    remote.down_since, remote.back_at = None, 100.5
+    assert await store.get("a") == "1", "it was put before Redis was back"
+    assert not await store.claim("a", 60)
+    remote.back_at = 99.5
+    assert await store.get("a") is None, "another process has deleted it"
+    assert store.known("a") is None

@@ -44,3 +44,15 @@ def test_what_is_noted_counts_and_is_not_left_lying() -> None:
     assert added.up.unsorted == 1
     assert added.up.cumulative()[-1] == ("+Inf", 701.0)
     assert added.up.sum_s == pytest.approx(0.2103)
+
+
+def test_observations_are_sorted_five_hundred_at_a_time() -> None:
+    histogram = FastHistogram((0.1,))
+    for _ in range(499):
+        histogram.observe(0.05)
+    assert histogram.unsorted == 499
+    histogram.observe(0.05)
+    assert histogram.unsorted == 0
+    for _ in range(500):
+        histogram.note(0.05)
+    assert histogram.unsorted == 500, "whoever notes sees to it themselves"

@@ -81,3 +81,27 @@ def test_structlog_s_lines_come_as_dictionaries() -> None:
     wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
     (event,), _more = wrap(None, "warning", {"event": "refused", "reason": "x"})  # type: ignore[misc]
     assert event == {"event": "refused", "reason": "x"}
+
+
+def test_the_first_line_that_has_no_place_is_left_out_and_a_place_comes_back_with_time() -> None:
+    written = Written()
+    for now, count in ((0.0, 3), (0.999, 1), (1.0, 1), (1.5, 1), (2.0, 1), (3600.0, 3)):
+        written.now = now
+        for _ in range(count):
+            written.log("line", level=logging.INFO)
+    left_out = "line [{} such lines left out]".format
+    # At 0 s two and one left out; at 0.999 s one left out; at 1 s; at 1.5 s one left out; at 2 s.
+    assert written.lines == ["line", "line", left_out(2), left_out(1), "line", "line"]
+
+
+def test_no_more_kinds_are_counted_than_that() -> None:
+    written, most = Written(), limits.process.LOG_KINDS_MAX
+    for n in range(most):
+        for _ in range(3):
+            written.log(f"line {n}")
+    assert len(written.lines) == 2 * most
+    written.log("line 0")
+    assert len(written.lines) == 2 * most, "the last one that is counted is counted still"
+    written.log("another")
+    written.log("line 0")
+    assert len(written.lines) == 2 * most + 2, "and then all begin anew"

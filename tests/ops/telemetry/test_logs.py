@@ -225,3 +225,90 @@ def test_a_migration_is_one_named_event_even_at_debug() -> None:
     )
     lines = [json.loads(line)["event"] for line in ran.stderr.splitlines()]
     assert lines == ["database_migrated"]
+
+
+def test_what_became_of_a_result_is_told() -> None:
+    lines = told(
+        events.ResultFiled("filed", "", 2, {"a": 1}, {}, ("b", "c")),
+        events.ResultFiled("failed", "timeout", 1, {}, {}, ()),
+    )
+    shared = {"event": "result_collected", "call_sid": FACTS.call_sid, "agent": "reception"}
+    assert lines == [
+        shared | {"log_level": "info", "status": "filed", "reason": "", "tries": 2, "unproven": 2},
+        shared
+        | {"log_level": "warning", "status": "failed"}
+        | {"reason": "timeout", "tries": 1, "unproven": 0},
+    ]
+
+
+def test_a_cost_is_told_to_a_millionth() -> None:
+    with capture_logs() as lines:
+        CallLog().on_event(FACTS, ENDED, Decimal("0.0236485432"))
+    assert lines[0]["cost_usd"] == 0.023649
+
+
+@pytest.mark.parametrize(("digits", "shown"), [("1234", "..."), ("12345", "...45")])
+def test_of_a_short_number_nothing_is_shown(digits: str, shown: str) -> None:
+    assert masked(digits) == shown
+
+
+WAYS_OUT = """
+import json, logging, sys
+import structlog
+from gateway.ops.telemetry.logs import set_up
+
+class Terminal:
+    def __init__(self, is_one):
+        self.is_one, self.text = is_one, ""
+    def isatty(self):
+        return self.is_one
+    def write(self, text):
+        self.text += text
+    def flush(self):
+        pass
+
+told = {}
+for form in ("json", "console", None):
+    for is_one in (False, True):
+        sys.stderr = Terminal(is_one)
+        set_up(form, "warning")
+        logging.getLogger("any").warning("said")
+        logging.getLogger("any").info("not said")
+        told[f"{form} {is_one}"] = sys.stderr.text
+sys.stderr = Terminal(False)
+set_up("json", "info")
+names = ("uvicorn", "uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2")
+told["levels"] = {n: logging.getLogger(n).level for n in (*names, "alembic", "mcp")}
+told["handlers"] = [len(logging.getLogger(n).handlers) for n in names[:3]]
+told["up"] = [logging.getLogger(n).propagate for n in names[:3]]
+told["root"] = [logging.getLogger().level, len(logging.getLogger().handlers)]
+set_up("json", "error")
+told["errors only"] = logging.getLogger("httpx2").level
+set_up("json", "info")
+structlog.contextvars.bind_contextvars(call_sid="CA1")
+for _ in range(600):
+    structlog.get_logger().info("flood")
+told["flood"] = len(sys.stderr.text.splitlines())
+told["line"] = json.loads(sys.stderr.text.splitlines()[0])
+print(json.dumps(told))
+"""
+
+
+def test_where_lines_go_and_which() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", WAYS_OUT], capture_output=True, text=True, check=True, timeout=60
+    )
+    told = json.loads(ran.stdout)
+    as_json = {name for name in told if " " in name and str(told[name]).startswith("{")}
+    assert as_json == {"json False", "json True", "None False"}, "a terminal is read by people"
+    coloured = {name for name in told if " " in name and "\x1b[" in str(told[name])}
+    assert coloured == {"console True", "None True"}
+    assert all(str(told[name]).count("said") == 1 for name in ("json True", "console False"))
+    quiet = ("uvicorn.error", "uvicorn.access", "websockets", "httpx2", "httpcore2", "alembic")
+    assert told["levels"] == {**dict.fromkeys(quiet, 30), "uvicorn": 0, "mcp": 50}
+    assert (told["handlers"], told["up"], told["root"]) == ([0] * 3, [True] * 3, [20, 1])
+    assert told["errors only"] == 40
+    assert 500 <= told["flood"] < 600
+    line = told["line"]
+    assert (line["event"], line["level"], line["call_sid"]) == ("flood", "info", "CA1")
+    assert line["timestamp"].endswith("Z")
