@@ -52,7 +52,9 @@ _WHY: Final = {
     503: "Not now, or not in this process.",
     504: "The carrier did not answer: it is not known whether the call rings.",
 }
-_BODY_ERRORS: Final = (400, 404, 408, 409, 413, 415, 422)
+_BODY_ERRORS: Final = (400, 404, 408, 409, 413, 415)
+_ANY: Final = (401, 403, 422, 429, 503)
+"""Every operation may be refused so: by token, role, parameters, rate, or without a database."""
 
 
 async def _document(_endpoints: CallsEndpoints, _request: Request) -> Response:
@@ -108,12 +110,12 @@ OPERATIONS: Final = (
         "calls", CallsEndpoints.calls,
         "GET", "/api/calls", "Running calls, then pages of ended ones, each newest first.",
         CallList,
-        errors=(404, 422, 503), query=QUERY,
+        errors=(404,), query=QUERY,
     ),
     Operation(
         "dial", CallsEndpoints.dial,
         "POST", "/api/calls", "Have an agent call somebody.", DoneBody, 202,
-        (400, 403, 404, 408, 409, 413, 415, 502, 503, 504), DialBody, acts=True,
+        (400, 404, 408, 409, 413, 415, 502, 504), DialBody, acts=True,
         headers={
             "Idempotency-Key": (
                 {"type": "string", "maxLength": limits.web.IDEMPOTENCY_KEY_MAX_CHARS},
@@ -123,13 +125,13 @@ OPERATIONS: Final = (
     ),
     Operation(
         "call", CallsEndpoints.call,
-        "GET", _CALL, "The record of one call.", CallRecord, errors=(404, 503)),
+        "GET", _CALL, "The record of one call.", CallRecord, errors=(404,)),
     Operation(
         "recording", CallsEndpoints.recording,
         "GET", f"{_CALL}/recording",
         "The sound of a recorded call that has ended: left the caller, right what they heard. "
         "One range may be asked for.",
-        "audio/ogg", errors=(404, 416, 500, 503),
+        "audio/ogg", errors=(404, 416, 500),
         headers={
             "Range": ({"type": "string"}, "Like bytes=0-65535: the answer is 206."),
             "If-Range": ({"type": "string"}, "The ETag of the recording that the range is of."),
@@ -139,7 +141,7 @@ OPERATIONS: Final = (
         "recording_info", CallsEndpoints.recording_info,
         "GET", f"{_CALL}/recording/info",
         "What is known of a recording: when it began, its gaps, its waveform.",
-        RecordingInfo, errors=(404, 500, 503),
+        RecordingInfo, errors=(404, 500),
     ),
     Operation(
         "pause_recording", CallsEndpoints.pause_recording,
@@ -178,7 +180,7 @@ OPERATIONS: Final = (
     Operation(
         "phone", CallsEndpoints.phone,
         "POST", "/api/phone", "Make a link by which a browser calls an agent.", PhoneLink,
-        201, (400, 404, 408, 413, 415, 422), PhoneLinkBody, acts=True,
+        201, (400, 404, 408, 413, 415), PhoneLinkBody, acts=True,
     ),
     Operation(
         "agents", CallsEndpoints.agents,
@@ -189,7 +191,7 @@ OPERATIONS: Final = (
         "Read the agents file again. New calls take it; running ones keep theirs. With a file "
         "that cannot be used nothing changes, and the answer says what is wrong with it. It is "
         "for this process only.",
-        AgentsFileVersion, errors=(422, 503), acts=True),
+        AgentsFileVersion, acts=True),
     Operation(
         "events", CallsEndpoints.events,
         "GET", "/api/events",
@@ -198,32 +200,32 @@ OPERATIONS: Final = (
         "part gets one more element; a span of the timeline replaces the one with the same who and "
         "from_s. A client that does not keep "
         "up is disconnected, and starts again.",
-        "text/event-stream", errors=(503,),
+        "text/event-stream",
     ),
     Operation(
         "deliveries", deliveries.deliveries,
         "GET", "/api/deliveries", "Events that are to be delivered, newest first.",
-        deliveries.DeliveryList, errors=(404, 503), query=deliveries.QUERY,
+        deliveries.DeliveryList, errors=(404,), query=deliveries.QUERY,
     ),
     Operation(
         "retry_delivery", deliveries.retry,
         "POST", "/api/deliveries/{id}/retry", "Send a parked or pending event now.",
-        deliveries.RetriedDelivery, 202, (404, 503), acts=True,
+        deliveries.RetriedDelivery, 202, (404,), acts=True,
     ),
     Operation(
         "delete_call", forget.delete_call,
         "DELETE", _CALL, "Delete one call that has ended: record, recording, events, state.",
-        Forgotten, errors=(404, 409, 503), acts=True,
+        Forgotten, errors=(404, 409), acts=True,
     ),
     Operation(
         "forget", forget.forget,
         "POST", "/api/forget", "Delete every trace of a caller, and say what is left.",
-        Forgotten, 200, (400, 408, 413, 415, 422, 503), forget.ForgetBody, acts=True,
+        Forgotten, errors=(400, 408, 413, 415), body=forget.ForgetBody, acts=True,
     ),
     Operation(
         "audit", access.audit,
         "GET", "/api/audit", "What operators did and looked at, newest first.",
-        access.AuditPage, errors=(404, 503), query=access.QUERY,
+        access.AuditPage, errors=(404,), query=access.QUERY,
     ),
     Operation(
         "operator", access.operator,
@@ -231,17 +233,17 @@ OPERATIONS: Final = (
     ),
     Operation(
         "tokens", access.tokens,
-        "GET", "/api/tokens", "Names and roles of all tokens.", access.TokenList, errors=(503,),
+        "GET", "/api/tokens", "Names and roles of all tokens.", access.TokenList,
     ),
     Operation(
         "make_token", access.make_token,
         "POST", "/api/tokens", "Make a token. The answer alone has it.", access.NewToken, 201,
-        (400, 408, 409, 413, 415, 503), access.TokenBody, acts=True,
+        (400, 408, 409, 413, 415), access.TokenBody, acts=True,
     ),
     Operation(
         "revoke_token", access.revoke_token,
         "DELETE", "/api/tokens/{name}", "Revoke a token that was made.", access.TokenInfo,
-        errors=(404, 503), acts=True,
+        errors=(404,), acts=True,
     ),
     Operation(
         "openapi", _document, "GET", "/api/openapi.json", "This document.", "application/json"
@@ -290,10 +292,7 @@ def _described(operation: Operation) -> dict[str, Any]:
                 "content": _answer(operation.answer),
             }
         }
-        | {
-            str(status): _problem(status)
-            for status in sorted({401, 403, 422, 429, *operation.errors})
-        },
+        | {str(status): _problem(status) for status in sorted({*_ANY, *operation.errors})},
     }
     if parameters := _parameters(operation):
         described["parameters"] = parameters

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
+from gateway import limits
 from gateway.app import build
 from gateway.call import events
 from gateway.ops.records.record import CallRecord
@@ -81,6 +82,96 @@ def test_every_operation_may_be_refused_in_the_ways_in_which_all_are() -> None:
         wait = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
         assert answers["429"]["headers"] == wait
         assert all("headers" not in answer for status, answer in answers.items() if status != "429")
+
+
+OF_ALL = "401 403 422 429 503"
+DESCRIBED = {
+    # name: method and path, its answers besides those of all, role, whether it is audited
+    "calls": ("GET /api/calls", "200 404", "viewer", False),
+    "dial": ("POST /api/calls", "202 400 404 408 409 413 415 502 504", "operator", True),
+    "call": ("GET /api/calls/{id}", "200 404", "viewer", True),
+    "recording": ("GET /api/calls/{id}/recording", "200 404 416 500", "operator", True),
+    "recording_info": ("GET /api/calls/{id}/recording/info", "200 404 500", "operator", False),
+    "pause_recording": (
+        "POST /api/calls/{id}/recording",
+        "202 400 404 408 409 413 415",
+        "operator",
+        True,
+    ),
+    "hangup": ("POST /api/calls/{id}/hangup", "202 404 409 502", "operator", True),
+    "say": ("POST /api/calls/{id}/say", "202 400 404 408 409 413 415", "operator", True),
+    "transfer": ("POST /api/calls/{id}/transfer", "202 400 404 408 409 413 415", "operator", True),
+    "image": ("POST /api/calls/{id}/image", "202 404 408 409 413 415", "operator", True),
+    "approve": (
+        "POST /api/calls/{id}/approvals/{approval}",
+        "202 400 404 408 409 413 415",
+        "operator",
+        True,
+    ),
+    "phone": ("POST /api/phone", "201 400 404 408 413 415", "operator", True),
+    "agents": ("GET /api/agents", "200", "viewer", False),
+    "reload": ("POST /api/reload", "200", "operator", True),
+    "events": ("GET /api/events", "200", "viewer", True),
+    "deliveries": ("GET /api/deliveries", "200 404", "viewer", False),
+    "retry_delivery": ("POST /api/deliveries/{id}/retry", "202 404", "operator", True),
+    "delete_call": ("DELETE /api/calls/{id}", "200 404 409", "admin", True),
+    "forget": ("POST /api/forget", "200 400 408 413 415", "admin", True),
+    "audit": ("GET /api/audit", "200 404", "admin", True),
+    "operator": ("GET /api/operator", "200", "viewer", False),
+    "tokens": ("GET /api/tokens", "200", "admin", False),
+    "make_token": ("POST /api/tokens", "201 400 408 409 413 415", "admin", True),
+    "revoke_token": ("DELETE /api/tokens/{name}", "200 404", "admin", True),
+    "openapi": ("GET /api/openapi.json", "200", "viewer", False),
+}
+
+
+def test_each_operation_answers_so_and_takes_that_role() -> None:
+    found = {}
+    for method, path, operation in operations():
+        answers = sorted(set(operation["responses"]) - set(OF_ALL.split()))
+        assert set(OF_ALL.split()) <= set(operation["responses"]), path
+        found[operation["operationId"]] = (f"{method.upper()} {path}", " ".join(answers))
+    assert found == {name: (asked, answers) for name, (asked, answers, *_) in DESCRIBED.items()}
+    guards = {one.name: (one.role, one.audited) for one in openapi.OPERATIONS}
+    assert guards == {name: (role, audited) for name, (*_, role, audited) in DESCRIBED.items()}
+    assert {one.name for one in openapi.OPERATIONS if one.acts} == {
+        name for name, (asked, *_) in DESCRIBED.items() if not asked.startswith("GET")
+    }
+
+
+def test_what_may_stand_in_a_path_and_behind_it() -> None:
+    id_ = {"type": "string", "minLength": 1, "maxLength": limits.web.CALL_ID_MAX_CHARS}
+    approval = id_ | {"maxLength": limits.tools.APPROVAL_ID_MAX_CHARS}
+    schemas = {"id": id_, "name": id_ | {"maxLength": 64}, "approval": approval}
+    for _, path, operation in operations():
+        for one in operation.get("parameters", []):
+            if one["in"] == "path":
+                assert one == {
+                    "name": one["name"],
+                    "in": "path",
+                    "required": True,
+                    "schema": schemas[one["name"]],
+                }, path
+    asked = DOCUMENT["paths"]["/api/calls"]["get"]["parameters"]
+    found = {one["name"]: one["schema"] for one in asked}
+    assert {one["in"] for one in asked} == {"query"}
+    assert found["state"] == {"anyOf": [{"enum": ["live", "ended"]}, {"const": ""}]}
+    assert found["since"] == {"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}]}
+    assert found["limit"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}
+    assert "anyOf" not in found["agent"]
+    [key] = DOCUMENT["paths"]["/api/calls"]["post"]["parameters"]
+    length = limits.web.IDEMPOTENCY_KEY_MAX_CHARS
+    assert (key["in"], key["schema"]) == ("header", {"type": "string", "maxLength": length})
+
+
+def test_answers_that_are_no_type_of_ours() -> None:
+    def content(path: str) -> object:
+        return DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]
+
+    assert content("/api/openapi.json") == {"application/json": {"schema": {"type": "object"}}}
+    assert content("/api/events") == {"text/event-stream": {"schema": {}}}
+    call = {"application/json": {"schema": {"$ref": "#/components/schemas/CallRecord"}}}
+    assert content("/api/calls/{id}") == call
 
 
 def test_what_stands_in_a_path_is_required_and_what_is_asked_behind_it_is_not() -> None:
