@@ -218,3 +218,44 @@ async def test_a_servers_journal_is_not_ours(end: DatabaseEnd) -> None:
 
 def _files(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.glob("gateway.sqlite3*"))
+
+
+async def test_a_database_that_is_closed_has_no_thread_any_more(tmp_path: Path) -> None:
+    def threads() -> int:
+        return sum(thread.name == "database" for thread in threading.enumerate())
+
+    before, database = threads(), Database(database_address(None, tmp_path))
+    assert not database.tried
+    await database.close()  # nobody has asked it anything
+    database = Database(database_address(None, tmp_path))
+    assert await database.read(one) == 1
+    assert (threads(), database.tried, database.kind) == (before + 1, True, "sqlite")
+    await database.close()
+    assert threads() == before
+
+
+def test_a_command_has_the_database_without_a_thread(tmp_path: Path) -> None:
+    failures: list[int] = []
+    database = Database(database_address(None, tmp_path), failed=lambda: failures.append(1))
+    insert = text("INSERT INTO keys VALUES ('one', '1', 1)")
+    database.run(lambda c: c.execute(insert), writes=True)
+    assert database.run(lambda c: c.execute(text("SELECT name FROM keys")).scalars().all()) == [
+        "one"
+    ]
+    database.dispose()
+    assert (database.tried, failures) == (False, [])
+    assert database.run(one) == 1, "it is opened again"
+    database.dispose()
+
+
+async def test_a_disk_that_fails_is_told_once_and_not_asked_at_once_again(tmp_path: Path) -> None:
+    failures: list[int] = []
+    (tmp_path / "gateway.sqlite3").mkdir()
+    database = Database(database_address(None, tmp_path), failed=lambda: failures.append(1))
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(DatabaseAway):
+                await database.read(one)
+        assert (database.away, database.tried, failures) == (True, True, [1])
+    assert [(line["event"], line["reason"]) for line in logs] == [("database_unavailable", "disk")]
+    await database.close()

@@ -54,7 +54,11 @@ class Mail:
         )
 
     def sender(
-        self, path: str = "/events", url: str | None = None, attempt_max_s: float = 2.0
+        self,
+        path: str = "/events",
+        url: str | None = None,
+        attempt_max_s: float = 2.0,
+        look_every_s: float = 0.1,
     ) -> EventSender:
         return EventSender(
             url or self.receiver.url + path,
@@ -62,7 +66,7 @@ class Mail:
             self.queue,
             lambda outcome: self.outcomes.update([outcome]),
             lambda _: None,
-            look_every_s=0.1,
+            look_every_s=look_every_s,
             first_pause_s=5.0,
             attempt_max_s=attempt_max_s,
         )
@@ -111,6 +115,15 @@ async def test_events_arrive_in_order_and_are_verified(mail: Mail) -> None:
         times = [body["timestamp"] for body in bodies if body["data"]["call"] == call]
         assert times == sorted(times)
     assert len({one.headers["webhook-id"] for one in mail.receiver.seen}) == 12
+
+
+async def test_the_next_event_of_a_call_is_sent_when_the_one_before_has_arrived(
+    mail: Mail,
+) -> None:
+    await mail.add("CA1", "CA1", "CA1")
+    sending = asyncio.create_task(mail.sender(look_every_s=600.0).run())
+    await until(lambda: mail.outcomes["delivered"] == 3)
+    sending.cancel()
 
 
 async def test_an_event_that_is_not_answered_holds_up_no_other_call(mail: Mail) -> None:
