@@ -12,7 +12,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic
@@ -164,11 +164,13 @@ class GatewayServer(uvicorn.Server):
         self._metrics.draining.set(1)
         self._report_at = monotonic()
         deadline = self._report_at + self._drain_s
-        await self._wait_until(deadline - limits.process.DRAIN_HAND_OVER_S)
+        had_calls = self._switchboard.active > 0
+        await self._wait_while(self._calls_are_left, deadline - limits.process.DRAIN_HAND_OVER_S)
         self._switchboard.hand_over_all(now=False)
-        await self._wait_until(deadline)
+        await self._wait_while(self._calls_are_left, deadline)
         self._switchboard.hand_over_all(now=True)
-        await self._wait_until(monotonic() + limits.process.DRAIN_RELEASE_MAX_S)
+        until = monotonic() + limits.process.DRAIN_RELEASE_MAX_S
+        await self._wait_while(self._calls_are_left, until)
         if self._switchboard.active:
             log.warning("drain_deadline_reached", calls=self._switchboard.active)
             if self._switchboard.sends_on:
@@ -176,14 +178,24 @@ class GatewayServer(uvicorn.Server):
                 for listener in self.servers:
                     listener.close()
             self._switchboard.end_all(Ending.DRAINED)
-            await asyncio.sleep(_POLL_S)
+            until = monotonic() + limits.process.DRAIN_END_MAX_S
+            await self._wait_while(lambda: self._switchboard.active > 0, until)
         else:
+            if had_calls:
+                # The last call's webhooks are to come: where no other process is, a caller who is
+                # to be transferred would hear Twilio's error instead.
+                until = monotonic() + limits.process.DRAIN_WEBHOOKS_S
+                await self._wait_while(lambda: not self._at_once, until)
             log.info("drained")
 
-    async def _wait_until(self, until: float) -> None:
-        """While calls are left, and nobody is in a hurry."""
-        while self._switchboard.active and not self._at_once and monotonic() < until:
-            if monotonic() >= self._report_at:
+    def _calls_are_left(self) -> bool:
+        """Return whether calls are left, and nobody is in a hurry."""
+        return self._switchboard.active > 0 and not self._at_once
+
+    async def _wait_while(self, holds: Callable[[], bool], until: float) -> None:
+        """Look again and again, and tell now and then how many calls are left."""
+        while holds() and monotonic() < until:
+            if self._switchboard.active and monotonic() >= self._report_at:
                 log.info("draining", calls_left=self._switchboard.active)
                 self._report_at += limits.process.DRAIN_REPORT_S
             await asyncio.sleep(_POLL_S)

@@ -21,6 +21,10 @@ DRAIN_HAND_OVER_S = 10.0
 """Time before the drain's deadline at which calls begin to leave in a quiet moment."""
 DRAIN_RELEASE_MAX_S = 5.0
 """Time after the drain's deadline for the last calls to be taken over."""
+DRAIN_END_MAX_S = 1.0
+"""Time for calls that are cut off to close their sockets, before the server closes them its way."""
+DRAIN_WEBHOOKS_S = 3.0
+"""Time after a drain's last call in which Twilio asks what comes next, and reports how it went."""
 LOG_LINES_BURST = 500
 """Log lines of one event that may come at once: all calls may end in the same moment."""
 LOG_LINES_PER_S = 20.0

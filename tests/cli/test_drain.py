@@ -101,6 +101,11 @@ async def test_running_calls_end_by_themselves_and_no_new_one_is_taken(
                     pass
             await stream.stop()
             assert await stream.closed() == 1000
+        # Twilio asks what comes next when the stream is over, and then reports how the call went.
+        over = served.carrier.call_fields(stream.call_sid, status="completed")
+        for asks in ("/twilio/after", "/twilio/status"):
+            assert (await served.carrier.post(asks, over)).status_code in (200, 204)
+        assert not served.told("drained")
         assert await served.command.status() == 0
         (answered,) = served.told("answered")
         (ended,) = served.told("ended")
