@@ -54,7 +54,7 @@ class Typing:
             SimpleNamespace(find=self._find, take=self._take, again=self._again),
             SimpleNamespace(known=self._known),
             SimpleNamespace(back=self._back),
-            SimpleNamespace(response=lambda name: Response(name)),
+            SimpleNamespace(response=Response),
             self._current,
             counter,
         ]
