@@ -6,6 +6,7 @@ import wave
 from io import BytesIO
 
 import numpy as np
+import pytest
 
 from gateway.audio.hold_music import hold_music_wav
 
@@ -48,3 +49,14 @@ def test_every_note_is_in_tune() -> None:
         hz = np.argmax(spectrum) * 8000 / (1 << 19)
         semitones = 12 * np.log2(hz / 440.0)
         assert abs(semitones - round(semitones)) < 0.02, f"note {nth} is {hz:.1f} Hz"
+
+
+def test_it_is_as_loud_as_it_was_composed() -> None:
+    """Its peak, its bars, and how a string sounds in its first 2.5, 5 and 10 ms."""
+    sound = samples()
+    assert np.abs(sound).max() == pytest.approx(0.1048, abs=2e-4)
+    bars = np.sqrt((sound.reshape(8, -1) ** 2).mean(axis=1))
+    expected = [0.0324, 0.0314, 0.0321, 0.0313, 0.0324, 0.0324, 0.0320, 0.0330]
+    assert bars == pytest.approx(expected, abs=2e-4)
+    rises = [np.abs(sound[:length]).max() for length in (20, 40, 80)]
+    assert rises == pytest.approx([0.0143, 0.0161, 0.0363], abs=2e-4)

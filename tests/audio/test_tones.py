@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gateway.audio.g711 import mulaw_to_pcm
-from gateway.audio.tones import DTMF_HZ, dtmf_mulaw, hold_mulaw, tone_pcm
+from gateway.audio.tones import DTMF_HZ, dtmf_mulaw, hold_mulaw, keys_mulaw, tone_pcm
 
 # ITU-T Q.23, written out: the table under test is computed.
 KEYPAD = {
@@ -63,3 +63,28 @@ def test_hold_is_gentle_and_loops_without_a_click() -> None:
     assert np.abs(np.diff(samples)).max() < 500
     seam = samples[len(mulaw) - 80 : len(mulaw) + 80]
     assert np.abs(seam).max() < 40
+
+
+def test_hold_swells_and_fades_and_then_rests() -> None:
+    """The loudness of each fifth of a second, as PCM16, and nothing behind it."""
+    samples = np.frombuffer(mulaw_to_pcm(hold_mulaw()), np.int16).astype(float)
+    assert len(samples) == 4 * 8_000
+    parts = np.sqrt((samples[:12_800].reshape(8, -1) ** 2).mean(axis=1))
+    assert parts == pytest.approx([29.4, 141.3, 295.9, 404.0, 404.1, 295.3, 141.4, 29.5], abs=2)
+    assert not samples[12_800:].any()
+
+
+def test_keys_in_a_row_have_gaps_and_waits() -> None:
+    assert [len(keys_mulaw(keys)) for keys in ("5", "w", "W", "1w2", "")] == [
+        1_600,
+        4_000,
+        8_000,
+        7_200,
+        0,
+    ]
+    samples = np.frombuffer(mulaw_to_pcm(keys_mulaw("5")), np.int16).astype(float)
+    assert not samples[800:].any()
+    # It rises within 5 ms, and is as loud as Q.24 wants it.
+    rises = [np.abs(samples[at : at + 10]).max() for at in range(0, 50, 10)]
+    assert rises == pytest.approx([748, 5_628, 13_948, 11_388, 16_764], rel=0.05)
+    assert np.abs(samples).max() == pytest.approx(18_812, rel=0.05)

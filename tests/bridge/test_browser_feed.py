@@ -107,3 +107,35 @@ async def test_words_are_shown_as_the_agent_has_them_redacted() -> None:
     started(call)
     assert "4242" not in (await call.media.sent.get())["transcript"]["text"]
     call.over = True
+
+
+async def test_a_wait_belongs_to_the_last_answer() -> None:
+    call = Call()
+    call.over = True
+    feed = started(call)
+    measured = events.TurnMeasured(1, 1.23456, 0.0, 0.0, 0.0, 0.0)
+    for items, number in (
+        ([], 0),
+        ([HistoryItem(CALLER, 9, "Hi")], 0),
+        ([HistoryItem(MODEL, 3, "Hello"), HistoryItem(MODEL, 1, ""), HistoryItem(CALL, 7, "")], 3),
+    ):
+        call.says(*items)
+        feed.on_event(call, measured)  # type: ignore[arg-type]
+        turn = {"event": "turn", "turn": {"number": number, "wait_s": 1.235}}
+        assert await call.media.sent.get() == turn
+
+
+async def test_a_call_that_is_no_browsers_is_told_nothing() -> None:
+    call = Call("media-streams")
+    call.says(HistoryItem(MODEL, 1, "Hello"))
+    started(call).on_event(call, events.TurnMeasured(1, 1.0, 0.0, 0.0, 0.0, 0.0))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert call.media.sent.empty()
+
+
+async def test_a_browser_that_has_gone_is_told_nothing() -> None:
+    call = Call()
+    call.media, gone = None, call.media  # type: ignore[assignment]
+    call.over = True
+    started(call).on_event(call, events.TurnMeasured(1, 1.0, 0.0, 0.0, 0.0, 0.0))  # type: ignore[arg-type]
+    assert gone.sent.empty()

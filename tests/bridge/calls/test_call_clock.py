@@ -123,3 +123,13 @@ async def test_a_core_that_breaks_is_reported_with_the_time_and_not_woken_again(
     await call.until_acted()
     assert call.failed == [(core.fault, core.ticks[0])]
     assert call.executed == []
+
+
+async def test_a_timer_that_was_replaced_wakes_nobody() -> None:
+    now = monotonic()
+    call = Call(Core(now + 0.03, now + 0.06))
+    call.clock.set_timer()
+    call.core.deadline = now
+    call.clock.set_timer()
+    await call.until_acted()
+    assert (len(call.core.ticks), call.core.early) == (2, [])

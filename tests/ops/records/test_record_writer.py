@@ -10,6 +10,7 @@ import pytest
 from gateway import limits
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.call.privacy.call_privacy import CallPrivacy
 from gateway.ops.records.record import CallRecord, RecordPrivacy
 from gateway.ops.records.record_writer import SUMMARY, RecordChange, RecordWriter
 from gateway.protocols.realtime_server import Usage
@@ -316,3 +317,12 @@ def test_an_agent_that_stops_the_recording_is_named() -> None:
     changes = book.write(events.RecordingPaused("agent"))
     assert parts(changes) == ["privacy"]
     assert book.record.privacy == RecordPrivacy(recording_stopped_by="billing")
+
+
+def test_who_stopped_the_recording_stays_named_under_other_switches() -> None:
+    book = Writing()
+    assert parts(book.write(events.PrivacyChanged(CallPrivacy("transcript")))) == ["privacy"]
+    assert book.record.privacy == RecordPrivacy(record="transcript")
+    book.record.privacy = RecordPrivacy(recording_stopped_by="billing")
+    book.write(events.PrivacyChanged(CallPrivacy("transcript")))
+    assert book.record.privacy == RecordPrivacy("transcript", recording_stopped_by="billing")

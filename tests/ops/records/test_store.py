@@ -287,6 +287,11 @@ async def test_an_ended_call_is_listed_while_the_database_is_away(tmp_path: Path
         office.tell(ended())
         page = await office.records.ended(CallFilter(), 10)
         assert ([call.id for call in page.calls], page.complete) == ([FACTS.key], False)
+        other = CallInfo("CA" + "8" * 32, "", "", "desk", "media-streams")
+        office.call(facts=other)
+        office.tell(ended(), facts=other)
+        page = await office.records.ended(CallFilter(), 1)
+        assert [call.id for call in page.calls] == [other.key], "the newest first"
         assert (await office.record()).ending == "caller_hung_up"
         with pytest.raises(DatabaseAway):
             await office.records.ended(CallFilter(), 10, Position(1 << 60, ""))

@@ -5,8 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from gateway.ops.store import call_keys
-from gateway.ops.store.call_keys import keys_of_call, keys_of_warm_transfer
+from gateway.ops.store.call_keys import (
+    ENDED,
+    RUNNING,
+    bar_of_call,
+    bar_of_key,
+    is_barred,
+    keys_of_call,
+    keys_of_warm_transfer,
+)
 
 NAMED = re.compile(r'f"([a-z-]+):\{[\w.]*call_(?:sid|id)\}"')
 OF_NO_STORE = {"record"}
@@ -30,3 +40,28 @@ def test_a_call_has_keys_under_each_of_its_names() -> None:
 
 def test_a_warm_transfer_has_its_summary_and_the_persons_call() -> None:
     assert keys_of_warm_transfer("w1")[:2] == ["warm:w1", "warm:w1:person"]
+
+
+@pytest.mark.parametrize(
+    ("key", "bar", "barred"),
+    [
+        ("call:CA1", ENDED, True),
+        ("spent:CA1", ENDED, True),
+        ("call:CA1", RUNNING, True),
+        ("sound:CA1:1", RUNNING, True),
+        ("spent:CA1", RUNNING, False),
+        ("call:CA1", "", False),
+        ("spent:CA1", "", False),
+    ],
+)
+def test_what_may_not_be_put_under_the_name_of_a_forgotten_call(
+    key: str, bar: str, barred: bool
+) -> None:
+    assert is_barred(key, bar) == barred
+
+
+def test_a_key_that_is_not_named_by_a_call_has_no_bar() -> None:
+    assert bar_of_key("call:CA1") == bar_of_key("spent:CA1") == bar_of_call("CA1")
+    assert bar_of_call("CA1").startswith("forgotten:")
+    assert "CA1" not in bar_of_call("CA1")
+    assert [bar_of_key(key) for key in ("call:", "call", "texts:CA1")] == [""] * 3

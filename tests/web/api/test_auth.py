@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2
+import pytest
 from prometheus_client import CollectorRegistry, Counter
 from refusals import until_refused
 from starlette.applications import Starlette
@@ -17,6 +20,7 @@ from gateway.ops.access.audit_log import AuditLog
 from gateway.ops.access.token_book import NamedToken, TokenBook
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.api.auth import Guard, OperatorAuth
+from gateway.web.http.problems import RequestRefused
 
 TOKEN = "the-token-of-the-operators"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
@@ -59,3 +63,97 @@ async def test_wrong_tokens_are_counted_logged_now_and_then_and_slowed_down() ->
         assert "guessed" not in str(logs)
         # Nobody locks the operators out by guessing.
         assert (await browser.get("/api", headers=RIGHT)).status_code == 200
+
+
+# --- Who may, how often, and what is written down ---
+
+
+class Audit:
+    """Writes down what would stand in the audit log."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[object, ...]] = []
+
+    def add(self, *line: object) -> None:
+        self.lines.append(line)
+
+
+class Api:
+    """One guarded handler at `/api/{id}`, asked with a token of each role."""
+
+    def __init__(self, guard: Guard, burst: float = 1000, status: int = 200) -> None:
+        self.audit = Audit()
+        given = [NamedToken(role, role, role * 4) for role in ("viewer", "operator", "admin")]
+        book = TokenBook(given, NoDatabase())  # type: ignore[arg-type] # as one
+        counter = Counter("refused", "", registry=CollectorRegistry())
+        auth = OperatorAuth(book, counter, self.audit)  # type: ignore[arg-type] # as one
+
+        async def answer(_request: Request) -> Response:
+            if status == 503:
+                raise DatabaseAway
+            if status != 200:
+                raise RequestRefused(status, "Not so.")
+            return PlainTextResponse("in")
+
+        guarded = auth.only(TokenBucket(burst, 0.001), guard, answer)
+        routes = [Route("/api/{id}", guarded, methods=["GET", "POST"])]
+        transport = httpx2.ASGITransport(Starlette(routes=routes), client=("192.0.2.1", 5))
+        self.client = httpx2.AsyncClient(transport=transport, base_url="http://gateway")
+
+    async def ask(
+        self, role: str, method: str = "POST", path: str = "CA1", scheme: str = "Bearer"
+    ) -> httpx2.Response:
+        headers = {"Authorization": f"{scheme} {role * 4}"}
+        return await self.client.request(method, f"/api/{path}", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("needed", "statuses"),
+    [("viewer", [200, 200, 200]), ("operator", [403, 200, 200]), ("admin", [403, 403, 200])],
+)
+async def test_a_role_includes_those_below(needed: Any, statuses: list[int]) -> None:
+    api = Api(Guard("act", needed))
+    found = [(await api.ask(role)).status_code for role in ("viewer", "operator", "admin")]
+    assert found == statuses
+    refused = [line for line in api.audit.lines if line[-1] == 403]
+    assert len(refused) == len(api.audit.lines) == statuses.count(403), "refusals are written down"
+
+
+@pytest.mark.parametrize(
+    ("status", "audited"), [(200, True), (409, True), (503, True), (200, False)]
+)
+async def test_what_is_written_down(status: int, audited: bool) -> None:
+    api = Api(Guard("say", "operator", audited), status=status)
+    response = await api.ask("operator")
+    assert response.status_code == status
+    assert response.headers["cache-control"] == "no-store"
+    line = ("operator", "operator", "192.0.2.1", "say", "CA1", status)
+    assert api.audit.lines == [line] * audited
+    await api.ask("operator")
+    assert len(api.audit.lines) == 2 * audited, "each time"
+
+
+async def test_looks_at_the_same_call_are_written_down_once() -> None:
+    api = Api(Guard("call", audited=True))
+    for path in ("CA1", "CA1", "CA2"):
+        await api.ask("viewer", "GET", path)
+    await api.ask("admin", "GET")
+    seen = [(line[0], line[4]) for line in api.audit.lines]
+    assert seen == [("viewer", "CA1"), ("viewer", "CA2"), ("admin", "CA1")]
+
+
+async def test_whoever_asks_too_often_is_told_when_to_ask_again() -> None:
+    api = Api(Guard("call"), burst=1)
+    assert (await api.ask("viewer")).status_code == 200
+    refused = await api.ask("viewer")
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await api.ask("viewer", scheme="Basic")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("", 200), ("?a=1", 200), ("?b=1", 422), ("?a=1&a=2", 422)]
+)
+async def test_parameters_are_known_and_given_once(query: str, status: int) -> None:
+    api = Api(Guard("call", query=frozenset({"a"})))
+    assert (await api.ask("viewer", "GET", f"CA1{query}")).status_code == status
