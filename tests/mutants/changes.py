@@ -4,6 +4,7 @@ Not drawn is what no test can notice, since it changes nothing that happens:
 
 - log lines, docstrings, annotations, imports;
 - how a class is stored: `frozen`, `slots` and their like in decorators and class headers;
+- `strict` of `zip`: it asserts that two lists of our own making have one length;
 - the edge of a comparison of times (`now < until` or `now <= until`, `off_s < MAX_S`): two readings
   of a clock are never equal, so such a comparison is turned round instead.
 """
@@ -23,6 +24,7 @@ COMPARISONS = {
 TURNED_ROUND = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
 CLOCK_READING = re.compile(r"\b(now|monotonic\(\)|\w*clock\(\)|time\(\)|\w+_s)(?!\w)")
 STORAGE = {"frozen", "slots", "kw_only", "eq", "order", "repr", "gc", "weakref", "array_like"}
+ASSERTS = {"strict"}
 LOGGERS = ("log.", "self._log.")
 
 
@@ -118,7 +120,7 @@ def _is_unseen(node: ast.AST) -> bool:
         case ast.Expr():
             return ast.unparse(node).startswith(LOGGERS)
         case ast.keyword(arg=str(name)):
-            return name in STORAGE and isinstance(node.value, ast.Constant)
+            return name in STORAGE | ASSERTS and isinstance(node.value, ast.Constant)
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
     return False
