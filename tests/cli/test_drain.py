@@ -50,6 +50,12 @@ class Serving:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    async def talks(self) -> None:
+        """The stream has begun: until then its caller has a place, and there is no call to end."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await self.metric("gateway_calls_active", state="talking"):
+                await asyncio.sleep(0.01)
+
     def told(self, event: str) -> list[dict[str, Any]]:
         """The lines of the log that tell of this."""
         lines = [json.loads(line) for line in self.command.said.splitlines()]
@@ -131,6 +137,7 @@ async def test_a_second_signal_ends_it_at_once(
 ) -> None:
     async with serving(tmp_path, agents_file, model) as served:
         async with served.carrier.call(QUIET) as stream, stream.breathing():
+            await served.talks()
             served.command.signal(signal.SIGTERM)
             await served.becomes(503)
             began_s = time.monotonic()
@@ -152,6 +159,7 @@ async def test_a_caller_who_is_cut_off_does_not_come_back_to_a_process_that_ends
         serving(tmp_path, agents_file, model, GATEWAY_STORE=redis.url) as served,
     ):
         async with served.carrier.call(QUIET) as stream, stream.breathing():
+            await served.talks()
             served.command.signal(signal.SIGTERM)
             await served.becomes(503)
             served.command.signal(signal.SIGTERM)
@@ -167,6 +175,7 @@ async def test_a_call_that_does_not_end_is_ended_at_the_deadline(
     drain = {"GATEWAY_DRAIN_SECONDS": "0.4"}
     async with serving(tmp_path, agents_file, model, **drain) as served:
         async with served.carrier.call(QUIET) as stream, stream.breathing():
+            await served.talks()
             served.command.signal(signal.SIGTERM)
             assert await stream.closed() == 1000
         assert await served.command.status() == 0
