@@ -114,7 +114,7 @@ def test_n(n):
         assert lines(said, f"said {name}", f"wrote {name}") == [
             f"said {name} 13",
             f"wrote {name} 13",
-        ]
+        ], said
 
 
 def test_a_worker_that_ends_has_failed_its_test_and_the_rest_is_run(tmp_path: Path) -> None:

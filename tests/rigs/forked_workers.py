@@ -234,13 +234,22 @@ def _run_modules(session: pytest.Session, line: socket.socket) -> None:
 
 
 def _renew_captures() -> None:
-    """Give this process files of its own for what tests print, in place of those it inherited."""
-    for channel in (1, 2):
-        there = os.fstat(channel)
-        if not stat.S_ISREG(there.st_mode) or there.st_nlink:
-            continue  # no temporary file: nothing is captured
-        with tempfile.TemporaryFile() as fresh:
-            for descriptor in map(int, os.listdir("/dev/fd")):
-                with suppress(OSError):  # that of the listing
-                    if os.path.samestat(os.fstat(descriptor), there):
-                        os.dup2(fresh.fileno(), descriptor)
+    """Give this process files of its own for what tests print, in place of those it inherited.
+
+    They have no name. Two processes that write into one, each from where the other has left off,
+    would read what the other's tests have printed, or nothing.
+    """
+    own: dict[tuple[int, int], int] = {}
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        try:
+            there = os.fstat(descriptor)
+        except OSError:  # that of the listing
+            continue
+        if stat.S_ISREG(there.st_mode) and not there.st_nlink:
+            file = there.st_dev, there.st_ino
+            if file not in own:
+                with tempfile.TemporaryFile() as fresh:
+                    own[file] = os.dup(fresh.fileno())
+            os.dup2(own[file], descriptor, inheritable=False)
+    for descriptor in own.values():
+        os.close(descriptor)
