@@ -53,7 +53,7 @@ class Serving:
     async def talks(self) -> None:
         """The stream has begun: until then its caller has a place, and there is no call to end."""
         async with asyncio.timeout(PATIENCE_S):
-            while not await self.metric("gateway_calls_active", state="talking"):
+            while not await self.metric("gateway_calls_active", state="talking"):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
 
     def told(self, event: str) -> list[dict[str, Any]]:

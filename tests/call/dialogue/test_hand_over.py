@@ -38,6 +38,14 @@ def test_it_leaves_when_all_that_was_said_is_known() -> None:
     assert any("heron" in item.text for item in kept(book).history)
 
 
+def test_all_that_the_caller_says_from_then_on_is_kept_for_the_next_process() -> None:
+    book = answered() >> wait(0.2) << ... >> HandOverRequested()
+    assert do.ReleaseCall() in book.outs()
+    book >> wait(2.5) << ...
+    kept_ms = len(book.call.line.retained_since(0)) / 8  # mu-law
+    assert kept_ms > limits.call.RETAINED_AUDIO_MS
+
+
 def test_or_when_it_has_waited_for_long_enough() -> None:
     book = answered() >> speech_started(0) << ... >> HandOverRequested() << nothing
     book >> wait(limits.model.HAND_OVER_QUIET_MAX_S - 0.1)

@@ -283,8 +283,9 @@ async def test_one_at_a_time_and_not_too_often(home: GatewayRig, store: MediaSto
         first = asyncio.create_task(home.client.post(path, content=slow(), headers=JPEG))
         await begun.wait()
         async with asyncio.timeout(30):
-            while (await home.client.post(path, headers=JPEG)).status_code != 429:
+            while (busy := await home.client.post(path, headers=JPEG)).status_code != 429:
                 pass
+        assert busy.headers["retry-after"] == "1"
         let_go.set()
         assert (await first).status_code == 422
         answers = {
