@@ -37,6 +37,8 @@ SLOWER = 6
 """How many times longer than in the map tests may take."""
 TESTS_MAX_S = 150.0
 """Seconds of tests that are run for one mutant, by the map's clock, unless others are asked for."""
+OTHERS_OF_OWN_MAX_S = 20.0
+"""Seconds of tests of the module's own files that do not run the line, as far as the map knows."""
 
 NOTICED, LATE, SURVIVED = "noticed", "LATE", "SURVIVED"
 
@@ -77,6 +79,7 @@ def tests_for(mutant: Mutant, lines: LineMap, max_s: float) -> tuple[list[str], 
     near = sorted(ROOT.glob(f"{folder}/test_{module}.py"))
     near += sorted(ROOT.glob(f"{folder}/test_{module}_*.py"))
     own = [test for file in near for test in _own_tests(file, lines, set(found))]
+    own += _own_cheap(near, lines, set(own))
     others = set(found) - set(own)
     files = {test.partition("::")[0] for test in others}
     shared = {file: _folders_shared(file, folder) for file in files}
@@ -103,6 +106,21 @@ def _own_tests(file: Path, lines: LineMap, found: set[str]) -> list[str]:
     if not lines.is_known(file, name):
         return [name]
     return [test for test in lines.beginning(f"{name}::") if test in found]
+
+
+def _own_cheap(near: list[Path], lines: LineMap, chosen: set[str]) -> list[str]:
+    """Return the other tests of the own files, for at most OTHERS_OF_OWN_MAX_S, the cheapest first.
+
+    What a test module asks for when it is collected, the map has of no test.
+    """
+    names = [f"{file.relative_to(ROOT)}::" for file in near]
+    left = {test for name in names for test in lines.beginning(name)} - chosen
+    taken, left_s = [], OTHERS_OF_OWN_MAX_S
+    for test in sorted(left, key=lambda test: (lines.seconds[test], test)):
+        if (left_s := left_s - lines.seconds[test]) < 0:
+            break
+        taken.append(test)
+    return taken
 
 
 class Copy:

@@ -39,8 +39,9 @@ async def test_it_is_not(answer: tuple[int, int | None], reason: str) -> None:
 
 async def test_twilio_is_not_there() -> None:
     client = TwilioRest(NOWHERE, ACCOUNT, "12345")
-    with pytest.raises(LinkError):
+    with pytest.raises(LinkError) as caught:
         await client.delete_queue(SID)
+    assert caught.value.retryable
     await client.close()
 
 

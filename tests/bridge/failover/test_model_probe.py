@@ -6,6 +6,7 @@ import asyncio
 import itertools
 
 import pytest
+from far_end import FarEnd, close_of, far_end
 from running_gateway import API_KEY
 from structlog.testing import capture_logs
 
@@ -13,7 +14,7 @@ from gateway import limits
 from gateway.bridge.failover.model_probe import ModelProbe, watch_model
 from gateway.ops.limits import circuit_breaker
 from gateway.simulator.openai.main import ModelServer, running_model
-from gateway.simulator.openai.realtime.script import OnConnect, Script
+from gateway.simulator.openai.realtime.script import ErrorSpec, OnConnect, Script
 
 HEADERS = {"Authorization": f"Bearer {API_KEY}"}
 
@@ -32,6 +33,22 @@ async def test_a_model_that_refuses_says_why(status: int) -> None:
     script = Script(on_connect=OnConnect(refuse=status))
     async with running_model(script) as model:
         assert await ModelProbe().fault(address(model), HEADERS) == f"http_{status}"
+
+
+async def test_a_model_that_reports_an_error_says_which() -> None:
+    script = Script(on_connect=OnConnect(error=ErrorSpec(code="insufficient_quota")))
+    async with running_model(script) as model:
+        assert await ModelProbe().fault(address(model), HEADERS) == "insufficient_quota"
+
+
+async def test_a_model_that_closes_without_a_word_is_not_waited_for() -> None:
+    async def behave(end: FarEnd) -> None:
+        await end.accept()
+        end.send(close_of(1011))
+        await end.drain()
+
+    async with far_end(behave) as url:
+        assert await ModelProbe().fault(url, HEADERS) == "closed_1011"
 
 
 async def test_each_probe_that_fails_is_a_line_with_its_reason() -> None:
