@@ -432,6 +432,17 @@ def test_speech_is_speech_whatever_its_moment(ms: object) -> None:
         assert getattr(repaired.event, field) == 0
 
 
+def test_tokens_that_are_not_told_are_none() -> None:
+    details = {"input_token_details": {}, "output_token_details": {}}
+    usage = response_done(details).usage
+    assert usage == wire.Usage(
+        0, 0, 0, wire.InputDetails(0, 0, 0, 0, None), wire.OutputDetails(0, 0)
+    )
+    details = {"input_token_details": {"cached_tokens_details": {}}}
+    cached = response_done(details).usage.input_token_details.cached_tokens_details
+    assert cached == wire.CachedDetails(0, 0, 0)
+
+
 @pytest.mark.parametrize("tokens", [-1, None, "many", 1 << 60, 10**400])
 def test_tokens_that_nobody_can_have_used_are_left_out_alone(tokens: object) -> None:
     """A counter that goes back raises where nobody expects it; the response itself counts."""

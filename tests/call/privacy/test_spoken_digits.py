@@ -36,6 +36,8 @@ from gateway.call.privacy.spoken_digits import digit_groups
         ("صفر خمسين ثلاث خمسات ثلاثة أصفار صفرين", "0 50 555 000 00"),
         ("سبعة مرتين، أربعة ثلاث مرات، ثمنية", "77 444 8"),
         ("deux zéro, trois zéros, quatre fois un, one fives, three nines", "2 0 000 1111 1 999"),
+        ("nine zeros, two zeros, nine times four, ten times two", "000000000 00 444444444 10 2"),
+        ("تسعة مرتين، عشرة مرتين", "99 10"),
         ("ألفين وستة وعشرين، أربعة آلاف ومية وحداش", "2026 4111"),
         ("vingt et un, cent vingt-trois, quatre cent cinquante-six", "21 123 456"),
         ("vingt et un cent vingt-trois quatre cent vingt", "21 123 420"),
