@@ -169,6 +169,12 @@ def test_what_we_send_as_a_server_a_client_reads(payload: bytes) -> None:
     assert client.events_received() == [Frame(Opcode.TEXT, payload)]
 
 
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536])
+def test_each_length_has_the_header_of_its_size(length: int) -> None:
+    payload = b"x" * length
+    assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
+
+
 def test_no_two_frames_have_the_same_key() -> None:
     """RFC 6455, 5.3: "The masking key needs to be unpredictable"; a new one for each frame."""
     ours = ClientFrames()

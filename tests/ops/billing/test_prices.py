@@ -116,6 +116,8 @@ def test_what_has_no_price_is_told_and_not_guessed() -> None:
 def test_counts_without_their_kinds_have_no_price() -> None:
     bare = usage('{"total_tokens":9,"input_tokens":5,"output_tokens":4}')
     assert PRICES.of_response("gpt-realtime-2.1", bare) == Charge({}, ["no_details"])
+    for one in ('{"input_tokens":1}', '{"output_tokens":1}'):
+        assert PRICES.of_response("gpt-realtime-2.1", usage(one)) == Charge({}, ["no_details"])
     assert PRICES.of_response("gpt-realtime-2.1", usage("{}")) == Charge()
 
 
