@@ -72,7 +72,7 @@ class GatewayServer(uvicorn.Server):
                 timeout_graceful_shutdown=int(limits.web.WEBHOOK_BODY_WAIT_S),
             )
         )
-        self._switchboard, self._metrics = gateway.registry, gateway.metrics
+        self._registry, self._metrics = gateway.registry, gateway.metrics
         self._event_stream, self._announce = gateway.event_stream, gateway.announce
         self._reload = gateway.reload
         self._drain_s = drain_s
@@ -160,26 +160,26 @@ class GatewayServer(uvicorn.Server):
         self._captured_signals.clear()  # a drained process has ended well: exit 0
 
     async def _drain(self) -> None:
-        self._switchboard.draining = True
+        self._registry.draining = True
         self._metrics.draining.set(1)
         self._report_at = monotonic()
         deadline = self._report_at + self._drain_s
-        had_calls = self._switchboard.active > 0
+        had_calls = self._registry.active > 0
         await self._wait_while(self._calls_are_left, deadline - limits.process.DRAIN_HAND_OVER_S)
-        self._switchboard.hand_over_all(now=False)
+        self._registry.hand_over_all(now=False)
         await self._wait_while(self._calls_are_left, deadline)
-        self._switchboard.hand_over_all(now=True)
+        self._registry.hand_over_all(now=True)
         until = monotonic() + limits.process.DRAIN_RELEASE_MAX_S
         await self._wait_while(self._calls_are_left, until)
-        if self._switchboard.active:
-            log.warning("drain_deadline_reached", calls=self._switchboard.active)
-            if self._switchboard.sends_on:
+        if self._registry.active:
+            log.warning("drain_deadline_reached", calls=self._registry.active)
+            if self._registry.sends_on:
                 # Its caller comes back within milliseconds, and must find another process.
                 for listener in self.servers:
                     listener.close()
-            self._switchboard.end_all(Ending.DRAINED)
+            self._registry.end_all(Ending.DRAINED)
             until = monotonic() + limits.process.DRAIN_END_MAX_S
-            await self._wait_while(lambda: self._switchboard.active > 0, until)
+            await self._wait_while(lambda: self._registry.active > 0, until)
         else:
             if had_calls:
                 # The last call's webhooks are to come: where no other process is, a caller who is
@@ -190,12 +190,12 @@ class GatewayServer(uvicorn.Server):
 
     def _calls_are_left(self) -> bool:
         """Return whether calls are left, and nobody is in a hurry."""
-        return self._switchboard.active > 0 and not self._at_once
+        return self._registry.active > 0 and not self._at_once
 
     async def _wait_while(self, holds: Callable[[], bool], until: float) -> None:
         """Look again and again, and tell now and then how many calls are left."""
         while holds() and monotonic() < until:
-            if self._switchboard.active and monotonic() >= self._report_at:
-                log.info("draining", calls_left=self._switchboard.active)
+            if self._registry.active and monotonic() >= self._report_at:
+                log.info("draining", calls_left=self._registry.active)
                 self._report_at += limits.process.DRAIN_REPORT_S
             await asyncio.sleep(_POLL_S)

@@ -31,15 +31,15 @@ PRONOUNS = {
     *("which", "whoever", "whatever", "somebody", "nobody"),
 }
 OLD_WORDS = re.compile(
-    r"\b(mind|minds|hands|rung|rungs|ladder|turnstile|darkroom|orphans?|switchboard|manners|"
-    r"keeper|furniture|stackable|doors?|desks?|rooms?|houses?|storey)\b",
+    r"(?<![^\W_])(mind|minds|hands|rung|rungs|ladder|turnstile|darkroom|orphans?|switchboard|"
+    r"manners|keeper|furniture|stackable|doors?|desks?|rooms?|houses?|storey)(?![^\W_])",
     re.IGNORECASE,
 )
 # The words in their ordinary sense: what an operator names, hosts of examples, vendors' terms.
 ORDINARY = re.compile(
-    r"front desk|service desk|help ?desk|never mind|in mind|next door|"
+    r"front[ _]desk|service desk|help ?desk|never mind|in mind|next door|"
     r"(?:hotel|double|conference) rooms?|\ba room\b|rooms? (?:service|number|\d)|"
-    r"hands? (?:over|it|the|a|out|in|on)\b|both hands|hands-free|"
+    r"hands?[ _](?:over|it|the|a|out|in|on)(?![^\W_])|both hands|shake_hands|hands-free|"
     r"\bdesk[:@\"'|]|\bdesk\b(?=[,}\])])|to: desk|house (?:number|style)",
     re.IGNORECASE,
 )
