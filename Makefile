@@ -50,7 +50,7 @@ test-parts: $(READY) ## every test but those of whole calls
 	@$(BIN)/pytest --ignore=tests/e2e --forks 4
 
 test-calls: $(READY) ## whole calls, which take the time that calls take
-	@$(BIN)/pytest tests/e2e --forks 8
+	@$(BIN)/pytest tests/e2e --forks 6
 
 test-again: $(READY) ## what failed last, one by one
 	@$(BIN)/pytest --last-failed --last-failed-no-failures=none
