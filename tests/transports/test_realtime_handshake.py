@@ -75,6 +75,13 @@ async def test_an_empty_account_is_no_rate_limit_that_passes() -> None:
     assert (error.reason, error.retryable) == ("http_429", False)
 
 
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Service Unavailable"])
+async def test_a_server_in_trouble_is_tried_again_whatever_it_says(status: str) -> None:
+    body = b'{"error": {"type": "insufficient_quota", "code": "insufficient_quota"}}'
+    error = await failure(refusing(status, f"Content-Length: {len(body)}", body=body))
+    assert error.retryable
+
+
 async def test_a_refusal_in_chunks_is_a_refusal() -> None:
     body = b"2\r\n{}\r\n0\r\n\r\n"
     error = await failure(refusing("401 No", "Transfer-Encoding: chunked", body=body))
@@ -162,9 +169,11 @@ async def test_half_a_handshake_is_given_up_too() -> None:
     assert (await failure(behave, within_s=0.05)).reason == "timeout"
 
 
-async def test_a_server_that_hangs_up_in_the_handshake() -> None:
+@pytest.mark.parametrize("way", ["hang_up", "reset"])
+async def test_a_server_that_hangs_up_in_the_handshake(way: str) -> None:
     async def behave(end: FarEnd) -> None:
         await end.request()
+        getattr(end, way)()
 
     assert (await failure(behave)).retryable
 
