@@ -151,13 +151,19 @@ async def test_an_extension_that_was_not_offered_is_refused() -> None:
     assert (await failure(behave)).reason == "handshake"
 
 
-async def test_a_handshake_that_hangs_is_given_up() -> None:
+async def test_a_handshake_that_hangs_is_given_up_and_its_connection_ended() -> None:
+    ended = asyncio.get_running_loop().create_future()
+
     async def behave(end: FarEnd) -> None:
         await end.request()
-        await end.gone()  # and the client does end it
+        await end.gone()
+        ended.set_result(None)
 
-    error = await failure(behave, within_s=0.05)
-    assert (error.reason, error.retryable) == ("timeout", True)
+    async with far_end(behave) as url:
+        with pytest.raises(LinkError, match="timeout") as caught:
+            await connect(f"{url}/v1/realtime", HEADERS, Receiver(), 0.05)
+        await asyncio.wait_for(ended, 10)
+    assert caught.value.retryable
 
 
 async def test_half_a_handshake_is_given_up_too() -> None:
