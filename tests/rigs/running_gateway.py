@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import httpx2
 from database_end import put_database
 from gateway_calls import TOKEN, Carrier
-from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import limits
 from gateway.app import Gateway, build
@@ -76,7 +75,7 @@ class InProcessServer(GatewayServer):
     """Leaves the signals to pytest, and stops without polling."""
 
     def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+        super().__init__(*args, webhooks_s=0.0)
         self.listening, self.stopping = asyncio.Event(), asyncio.Event()
 
     @contextlib.contextmanager
@@ -163,14 +162,18 @@ class GatewayRig:
         return any(one is call and isinstance(note, ModelReady) for one, note in self.notes)
 
     async def metrics(self, of: str = "") -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """Every sample of `/metrics`, by name and labels; or those `of` one name."""
-        text = (await self.client.get("/metrics")).text
-        if of:  # to parse all of it takes as long as a short call
-            text = "".join(line for line in text.splitlines(keepends=True) if of in line)
+        """Every sample of the registry, by name and labels; or those `of` one name.
+
+        Writing and parsing the text of `/metrics` takes as long as a short call;
+        `tests/web/test_health.py` is there for the text.
+        """
+        # As with a scrape, what was under way has come to its end.
+        await self.client.get("/healthz")
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text)
+            for family in self.gateway.metrics.registry.collect()
             for sample in family.samples
+            if of in ("", sample.name)
         }
 
     async def metric(self, name: str, **labels: str) -> float:
