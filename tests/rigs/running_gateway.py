@@ -169,11 +169,12 @@ class GatewayRig:
         """
         # As with a scrape, what was under way has come to its end.
         await self.client.get("/healthz")
+        registry = self.gateway.metrics.registry
+        named = list(registry.restricted_registry([of]).collect()) if of else []
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in self.gateway.metrics.registry.collect()
+            for family in named or registry.collect()
             for sample in family.samples
-            if of in ("", sample.name)
         }
 
     async def metric(self, name: str, **labels: str) -> float:
