@@ -8,7 +8,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from gateway.call.events import CallEvent, ModelReady
 from gateway.cli.drain_server import GatewayServer
 from gateway.settings import load_settings
 from gateway.simulator.openai.main import ModelServer
-from gateway.tuning import Tuning
+from gateway.tuning import DEFAULT_TUNING, Tuning
 
 PUBLIC_URL = "https://gw.example.com"
 ACCOUNT = "AC" + "1" * 32
@@ -31,7 +31,7 @@ API_KEY = "sk-test-0123456789"
 NOWHERE = "http://127.0.0.1:9"
 """A port on which nobody listens."""
 PATIENCE_S = 30.0
-PATIENT = Tuning(store_max_s=10.0)
+STORE_MAX_S = 10.0
 """A busy machine is no outage of Redis, after which a process goes on by itself for a second."""
 
 AGENTS = """
@@ -200,7 +200,7 @@ async def serving(server: InProcessServer, listener: socket.socket) -> AsyncIter
 async def running_gateway(
     agents: Any,
     model: ModelServer | str = NOWHERE,
-    tuning: Tuning = PATIENT,
+    tuning: Tuning = DEFAULT_TUNING,
     listener: socket.socket | None = None,
     **environ: str,
 ) -> AsyncIterator[GatewayRig]:
@@ -234,7 +234,8 @@ async def _running(
             **environ,
         }
     )
-    gateway = build(settings, os.environ | environ, tuning=tuning)
+    patient = replace(tuning, store_max_s=STORE_MAX_S)
+    gateway = build(settings, os.environ | environ, tuning=patient)
     listener = listener or free_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)
