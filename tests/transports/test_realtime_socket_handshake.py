@@ -181,7 +181,9 @@ async def test_a_server_that_hangs_up_in_the_handshake(way: str) -> None:
         await end.request()
         getattr(end, way)()
 
-    assert (await failure(behave)).retryable
+    error = await failure(behave)
+    assert error.retryable
+    assert error.reason != "timeout", "it is known at once"
 
 
 async def test_nobody_there() -> None:
