@@ -43,6 +43,36 @@ def test_cards_are_told_from_other_numbers(text: str, redacted: str) -> None:
     assert Redactor(["cards"]).text(text) == redacted
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        # As issuers and payment services publish them to test with.
+        *("4111111111111111", "4012888888881881", "4242424242424242", "4000056655665556"),
+        *("4222222222222", "5555555555554444", "5105105105105100", "5200828282828210"),
+        *("2223003122003222", "378282246310005", "371449635398431", "378734493671000"),
+        *("6011111111111117", "6011000990139424", "30569309025904", "38520000023237"),
+        *("3530111333300000", "3566002020360505", "6200000000000005", "6759649826438453"),
+    ],
+)
+def test_a_card_of_each_issuer_is_known_by_its_check_digit(number: str) -> None:
+    redactor = Redactor(["cards"])
+    assert redactor.text(f"Card {number}.") == "Card [card]."
+    for digit in sorted(set("0123456789") - {number[-1]}):
+        assert redactor.text(number[:-1] + digit) == number[:-1] + digit
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fifty, five, twelve, thirteen, fourteen, fifteen, sixteen, seventeen, five",
+        "quarante, deux, douze, treize, quatorze, quinze, seize, dix-sept, cinq",
+    ],
+)
+def test_a_card_is_found_however_its_digits_are_grouped(text: str) -> None:
+    """A comma ends a number: "fifty, five" are three digits, and "fifty-five" are two."""
+    assert Redactor(["cards"]).turn("caller", text) == "[card]"
+
+
 @pytest.mark.parametrize("words", [WORDS, FRENCH, ARABIC])
 @pytest.mark.parametrize("size", [4, 5, 8, 16])
 def test_a_card_that_is_read_out_over_several_turns(words: list[str], size: int) -> None:
@@ -116,12 +146,13 @@ def test_each_switch_takes_out_its_own(switch: str, text: str, redacted: str) ->
 
 
 def test_values_keep_their_shape() -> None:
-    value = {"card": CARD, "number": int(CARD), "sum": 12.5, "list": ["4111 1111 1111 1111", None]}
+    value = {"card": CARD, "number": int(CARD), "sum": 12.5, "list": [CARD, None], "new": True}
     assert Redactor(["cards"]).value(value) == {
         "card": "[card]",
         "number": "[card]",
         "sum": 12.5,
         "list": ["[card]", None],
+        "new": True,
     }
 
 
