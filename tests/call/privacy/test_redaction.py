@@ -164,6 +164,7 @@ def words(count: int) -> str:
         ("cards", "7 la 41111111 la 11111111 la 7", "7 la [card] la [card] la 7"),
         ("cards", "4111, no, 123", "[card]"),
         ("cards", "411, no, 5", "[card]"),
+        ("cards", "Room 7 has 4000 lamps.", "Room 7 has 4000 lamps."),
         ("cards", "41, no, 5", "41, no, 5"),
     ],
 )
