@@ -54,7 +54,7 @@ ARGUMENTS = {
     "shop_reserve": ("{}",),
     "end_call": ("{}",),
     "nonsense": ("{}",),
-}  # fmt: skip
+}
 CODES = (
     *("rate_limit_exceeded", "server_error", "item_truncate_invalid_item_id", "brand_new"),
     *("session_expired", "invalid_value", None),
@@ -152,9 +152,14 @@ class WideCall(AnyCall):
         session = session_of(self.agent, definitions(self.agent))
         clock = WallClock(1_795_939_871.0 - BEGAN_AT)
         return media_call(
-            self.agent, session, lambda: next(self.ids), self.now, clock, self.info,
+            self.agent,
+            session,
+            lambda: next(self.ids),
+            self.now,
+            clock,
+            self.info,
             colleagues=among(self.others),
-        )  # fmt: skip
+        )
 
     def arrives(self) -> None:
         self.session_created()
@@ -213,9 +218,12 @@ class WideCall(AnyCall):
             status = one_of("failed", "failed", "incomplete", "cancelled")
             reason = one_of("max_output_tokens", "content_filter", "turn_detected", None)
             done = vendor_events.response_done(
-                current()["response_id"], status, failure=code if status == "failed" else None,
-                message=one_of("Please try again in 1.5s.", None), reason=reason,
-            )  # fmt: skip
+                current()["response_id"],
+                status,
+                failure=code if status == "failed" else None,
+                message=one_of("Please try again in 1.5s.", None),
+                reason=reason,
+            )
             self.happens(done)
             self.goes_by(one_of(0.1, 1.9))
 
@@ -291,7 +299,7 @@ class WideCall(AnyCall):
             lambda: self.happens(vendor_events.key(one_of(*"0123#*"))),
             lambda: self.happens(model.CallerTranscriptFailed(item_id="turn_2")),
             lambda: self.is_interrupted(one_of(400, 3000), one_of(0.1, 0.35)),
-        ]  # fmt: skip
+        ]
 
     def is_heard(self) -> None:
         if self.umpire.unechoed:
@@ -329,7 +337,7 @@ class WideCall(AnyCall):
             lambda: self.happens(inputs.ModelLost("http_401", refused=True)),
             lambda: self.happens(inputs.HandOverRequested(one_of(True, False))),
             lambda: self.goes_by(60.0),
-        ]  # fmt: skip
+        ]
         one_of(*ways)()
         for _ in range(3):
             self.is_heard()
