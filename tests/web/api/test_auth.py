@@ -20,6 +20,7 @@ from gateway import limits
 from gateway.errors import DatabaseAway
 from gateway.ops.access.audit_log import AuditLog
 from gateway.ops.access.token_book import NamedToken, TokenBook
+from gateway.ops.database.schema import audit
 from gateway.ops.limits.token_bucket import TokenBucket
 from gateway.web.api.auth import Guard, OperatorAuth
 from gateway.web.http.problems import RequestRefused
@@ -42,8 +43,8 @@ async def handler(_request: Request) -> Response:
 
 def client(refused: Counter, clock: Callable[[], float] = monotonic) -> httpx2.AsyncClient:
     book = TokenBook([NamedToken("admin", "admin", TOKEN)], NoDatabase())  # type: ignore[arg-type] # as one
-    audit = AuditLog(None, None)  # type: ignore[arg-type] # nothing is written
-    auth = OperatorAuth(book, refused, audit, clock)
+    nothing = AuditLog(None, None)  # type: ignore[arg-type] # is written
+    auth = OperatorAuth(book, refused, nothing, clock)
     guarded = auth.only(TokenBucket(1000, 1000.0), Guard("test"), handler)
     app = Starlette(routes=[Route("/api", guarded)])
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway")
@@ -114,7 +115,9 @@ class Audit:
 class Api:
     """One guarded handler at `/api/{id}`, asked with a token of each role."""
 
-    def __init__(self, guard: Guard, burst: float = 1000, status: int = 200) -> None:
+    def __init__(
+        self, guard: Guard, burst: int = 1000, status: int = 200, source: str = "192.0.2.1"
+    ) -> None:
         self.audit = Audit()
         given = [NamedToken(role, role, role * 4) for role in ("viewer", "operator", "admin")]
         book = TokenBook(given, NoDatabase())  # type: ignore[arg-type] # as one
@@ -130,7 +133,7 @@ class Api:
 
         guarded = auth.only(TokenBucket(burst, 0.001), guard, answer)
         routes = [Route("/api/{id}", guarded, methods=["GET", "POST"])]
-        transport = httpx2.ASGITransport(Starlette(routes=routes), client=("192.0.2.1", 5))
+        transport = httpx2.ASGITransport(Starlette(routes=routes), client=(source, 5))
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://gateway")
 
     async def ask(
@@ -176,11 +179,13 @@ async def test_looks_at_the_same_call_are_written_down_once() -> None:
 
 
 async def test_what_is_written_down_of_an_address_is_bounded_text() -> None:
-    api = Api(Guard("say", audited=True))
+    longest = audit.c.source.type.length  # type: ignore[attr-defined] # of a text
+    api = Api(Guard("say", audited=True), source="h" * 999)
     await api.ask("viewer", path="CA%001")
     await api.ask("viewer", path="C" * 300)
     calls = [line[4] for line in api.audit.lines]
     assert calls == ["CA\ufffd1", "C" * limits.web.CALL_ID_MAX_CHARS]
+    assert {line[2] for line in api.audit.lines} == {"h" * longest}
 
 
 async def test_whoever_asks_too_often_is_told_when_to_ask_again() -> None:

@@ -192,6 +192,25 @@ async def test_a_link_of_another_time_takes_nothing() -> None:
     assert seen == [200, 410, 404]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "language"),
+    [
+        ("fr", "fr"),
+        ("fr-CA,en", "fr"),
+        ("fr,en;q=0.8", "fr"),
+        ("fr;q=1", "fr"),
+        ("xx", "en"),
+        ("", "en"),
+    ],
+)
+async def test_an_unknown_link_is_answered_in_the_browsers_language(
+    wanted: str, language: str
+) -> None:
+    headers = {"Accept-Language": wanted}
+    answer = await Page().client.get(f"/photo/{'n' * 16}", headers=headers)
+    assert f'<html lang="{language}"' in answer.text
+
+
 async def test_guesses_are_slow_and_known_links_are_not() -> None:
     page, burst = Page(), limits.images.PHOTO_LOOKS_BURST
     for nth in range(burst):

@@ -101,7 +101,11 @@ def asked(query: str) -> Request:
 @pytest.mark.parametrize(
     ("warm", "to", "document"),
     [
-        (None, TransferCaller("q", way="queue"), "queue.xml fr q https://gw/twilio/after?leg=transfer"),
+        (
+            None,
+            TransferCaller("q", way="queue"),
+            "queue.xml fr q https://gw/twilio/after?leg=transfer",
+        ),
         (None, TransferCaller("+1", way="dial"), "dial +1 fr https://gw/twilio/after?leg=transfer"),
         (
             OURS,
@@ -115,7 +119,7 @@ def asked(query: str) -> Request:
         ),
     ],
     ids=["queue", "dial", "warm", "warm without a number of ours"],
-)  # fmt: skip
+)
 async def test_how_a_transfer_begins(
     warm: WarmTransfer | None, to: TransferCaller, document: str
 ) -> None:
