@@ -55,7 +55,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if count := config.option.forks:
         from forked_workers import ForkedWorkers
+        from warm_python import warm_python
 
+        warm_python()  # one for all workers, which inherit its address
         config.pluginmanager.register(ForkedWorkers(count))
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from gateway.errors import SettingsError
@@ -23,7 +24,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Each function, or group of commands, stands in the module under its own name. Only the one that
 is asked for is imported: a server has neither the simulator's packages nor the time."""
-_EXTRAS: Final = {"matplotlib": "simulator", "espeakng_loader": "simulator"}
+_OF_EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {"simulate": ("matplotlib", "espeakng_loader")}
+"""Packages of the extra `simulator` that a command imports when it comes to them: that they are
+missing is said before the first call, not after it."""
 
 
 @contextmanager
@@ -65,12 +68,8 @@ def load_server() -> Callable[..., None]:
 
 
 def _function(module: str, name: str) -> Callable[..., None]:
-    try:
-        return getattr(import_module(module), name)  # type: ignore[no-any-return] # see COMMANDS
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
+    if not all(map(find_spec, _OF_EXTRAS.get(name, ()))):
         raise SettingsError(
-            f"gateway {name} needs more packages: pip install 'gateway[{extra}]'."
-        ) from error
+            f"gateway {name} needs more packages: pip install 'gateway[simulator]'."
+        )
+    return getattr(import_module(module), name)  # type: ignore[no-any-return] # see COMMANDS

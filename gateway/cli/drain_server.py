@@ -46,7 +46,20 @@ def http_date(unix_s: float) -> bytes:
 
 
 class GatewayServer(uvicorn.Server):
-    def __init__(self, gateway: Gateway, host: str, port: int, drain_s: float) -> None:
+    """Uvicorn's server, which drains calls before it ends.
+
+    `drain_s` is how long calls may take to their end; `webhooks_s` how long the process stays for
+    Twilio's webhooks about the last of them.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        host: str,
+        port: int,
+        drain_s: float,
+        webhooks_s: float = limits.process.DRAIN_WEBHOOKS_S,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 gateway.asgi,
@@ -75,7 +88,7 @@ class GatewayServer(uvicorn.Server):
         self._registry, self._metrics = gateway.registry, gateway.metrics
         self._event_stream, self._announce = gateway.event_stream, gateway.announce
         self._reload = gateway.reload
-        self._drain_s = drain_s
+        self._drain_s, self._webhooks_s = drain_s, webhooks_s
         self._at_once = False
         self._told_to_stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,7 +197,7 @@ class GatewayServer(uvicorn.Server):
             if had_calls:
                 # The last call's webhooks are to come: where no other process is, a caller who is
                 # to be transferred would hear Twilio's error instead.
-                until = monotonic() + limits.process.DRAIN_WEBHOOKS_S
+                until = monotonic() + self._webhooks_s
                 await self._wait_while(lambda: not self._at_once, until)
             log.info("drained")
 

@@ -36,8 +36,8 @@ _ANSWER_MAX_BYTES: Final = limits.images.IMAGE_SENT_MAX_BYTES * 4 // 3 + 64
 _KINDS: Final = frozenset(
     {"not_an_image", "too_many_pixels", "too_many_scans", "heic", "pdf", "unreadable"}
 )
-_PASSED_ON: Final = ("LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT")
-"""Of the environment: what an interpreter may need in order to start, and no secret."""
+_PASSED_ON: Final = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "SYSTEMROOT")
+"""Of the environment: what an interpreter needs to start, and to find what is compiled already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,14 +45,15 @@ class BoundedHttp(HttpToolsProtocol):
         *args: Any,
         connection_limits: ConnectionLimits,
         head_wait_s: float = REQUEST_HEAD_WAIT_S,
+        unwanted_head_wait_s: float = UNWANTED_HEAD_WAIT_S,
         body_wait_s: float = REQUEST_BODY_WAIT_S,
         stall_max_s: float = RESPONSE_STALL_MAX_S,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._limits = connection_limits
-        self._head_wait_s, self._body_wait_s = head_wait_s, body_wait_s
-        self._stall_max_s = stall_max_s
+        self._head_wait_s, self._unwanted_head_wait_s = head_wait_s, unwanted_head_wait_s
+        self._body_wait_s, self._stall_max_s = body_wait_s, stall_max_s
         self._refusal: str | None = None
         """Reason for which its requests get 503."""
         self._head_bytes = self._headers = 0
@@ -78,7 +79,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self._refusal is not None and self._limits.is_last(descriptor):
             self._cut(self._refusal)
             return
-        self._await_head(self._head_wait_s if self._refusal is None else UNWANTED_HEAD_WAIT_S)
+        wanted = self._refusal is None
+        self._await_head(self._head_wait_s if wanted else self._unwanted_head_wait_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timers()
@@ -122,7 +124,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > REQUEST_HEAD_MAX_BYTES:
                 self._cut("head_bytes")
-        elif idle and (self.cycle is None or self.cycle.response_complete):
+        elif idle and self.cycle.response_complete:
             # Empty lines begin no request, but they did end the wait for one.
             self._await_head(self._head_wait_s)
 

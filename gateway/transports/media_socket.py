@@ -134,6 +134,9 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self._look_at_state()
         self.transport.write(b"".join(self.conn.data_to_send()))
+        self._cut_soon()
+
+    def _cut_soon(self) -> None:
         # Not `close`, which waits for all to be sent: to a peer that does not read, for ever.
         self.close_timer = self.loop.call_later(self._close_max_s, self.transport.abort)
 
@@ -185,6 +188,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
         elif not self.transport.is_closing():
             super().data_received(bytes(part))
             self._look_at_state()
+            if self.transport.is_closing():  # by uvicorn: a close, or a breach of the protocol
+                self._cut_soon()
 
     def _floods(self, now: float) -> bool:
         """Fill the budget up with what the time since then allows; close where that is not enough.

@@ -29,7 +29,15 @@ _FIRST_PAUSE_S: Final = 0.4
 class TwilioMedia:
     """Client for media of messages, one for the process; `close` it at the end."""
 
-    def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        account_sid: str,
+        auth_token: str,
+        *,
+        first_pause_s: float = _FIRST_PAUSE_S,
+    ) -> None:
+        self._first_pause_s = first_pause_s
         self._own = {_origin(base_url), _origin(_VENDOR)}
         self._path = re.compile(
             rf"/2010-04-01/Accounts/{re.escape(account_sid)}"
@@ -76,7 +84,7 @@ class TwilioMedia:
             return found
 
         try:
-            return await retried(attempt, limits.messages.MEDIA_TRIES, _FIRST_PAUSE_S)
+            return await retried(attempt, limits.messages.MEDIA_TRIES, self._first_pause_s)
         except LinkError:
             raise PeerError("unreachable", "it is not there") from None
 

@@ -22,7 +22,15 @@ _CURRENT: Final = "Twilio.CURRENT"
 class TwilioRecordings:
     """Client for recordings, one for the process; `close` it at the end."""
 
-    def __init__(self, base_url: str, account_sid: str, auth_token: str) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        account_sid: str,
+        auth_token: str,
+        *,
+        file_max_bytes: int = limits.recordings.CARRIER_FILE_MAX_BYTES,
+    ) -> None:
+        self._file_max_bytes = file_max_bytes
         self._account = f"{base_url}/2010-04-01/Accounts/{account_sid}"
         self._client = httpx2.AsyncClient(
             auth=(account_sid, auth_token),
@@ -42,7 +50,7 @@ class TwilioRecordings:
                 async with self._client.stream("GET", url, params={"RequestedChannels": "2"}) as it:
                     if it.status_code != 200:
                         raise LinkError(f"http_{it.status_code}", retryable=True)
-                    await _copy(it, file)
+                    await _copy(it, file, self._file_max_bytes)
             except httpx2.HTTPError as error:
                 raise LinkError(type(error).__name__, retryable=True) from error
 
@@ -75,10 +83,10 @@ class TwilioRecordings:
         await self._client.aclose()
 
 
-async def _copy(response: httpx2.Response, file: BinaryIO) -> None:
+async def _copy(response: httpx2.Response, file: BinaryIO, max_bytes: int) -> None:
     size = 0
     async for chunk in response.aiter_bytes(limits.recordings.FETCH_BYTES):
         size += len(chunk)
-        if size > limits.recordings.CARRIER_FILE_MAX_BYTES:
+        if size > max_bytes:
             raise LinkError("too_large", retryable=False)
         file.write(chunk)

@@ -10,7 +10,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 
 from gateway.agents.builtin_tools import END_CALL
 from gateway.agents.config.agent import Agent
-from gateway.agents.file import session_schema
+from gateway.agents.file.session_schema import SessionSchema
 from gateway.agents.session import (
     PCM_24K,
     PCMU,
@@ -103,7 +103,7 @@ def test_the_vendor_s_own_type_takes_it(fields: dict[str, Any]) -> None:
     session = session_of(agent(**fields), [END_CALL])
     parsed = RealtimeSessionCreateRequest.model_validate(session)
     assert parsed.model_dump(exclude_unset=True) == session
-    assert not list(session_schema.problems(session))
+    assert not list(SessionSchema().problems(session))
 
 
 def test_the_same_bytes_every_time() -> None:
@@ -210,7 +210,7 @@ def test_the_models_server_is_told_of_the_servers_that_it_reaches() -> None:
     ]
     for path in ("media-streams", "sip"):
         session = session_of(agent(path=path, mcp=HOSTED), [END_CALL, *hosted])
-        assert not list(session_schema.problems(session))
+        assert not list(SessionSchema().problems(session))
         assert session["tools"][1:] == hosted
 
 

@@ -203,5 +203,52 @@ async def test_versions_that_calls_use_are_bounded(tmp_path: Path) -> None:
     assert refused.value.reason == "too_many_versions"
 
 
+def a_reload(file: Path, read_tokens: list[str]) -> tuple[AgentsReload, Metrics]:
+    """A reload of this file, which is read once now."""
+    metrics = Metrics(AddedLatency())
+    book = load_agents(file)
+    reload = AgentsReload(
+        AgentsInUse(AgentsVersion(book, Toolbox(book, {})), lambda _: None),
+        lambda: load_agents(file),
+        lambda book: AgentsVersion(book, Toolbox(book, {})),
+        Tasks(),
+        metrics,
+        lambda: read_tokens.append("read"),
+    )
+    return reload, metrics
+
+
+async def test_every_result_has_a_series_before_the_first_reading(tmp_path: Path) -> None:
+    """Or an alert could not see the first one."""
+    file = tmp_path / "agents.yaml"
+    file.write_text(desk("One."), "utf-8")
+    _, metrics = a_reload(file, [])
+    for result in ("taken", "unchanged", "invalid", "settings", "too_many_versions"):
+        labels = {"result": result}
+        assert metrics.registry.get_sample_value("gateway_agents_reloads_total", labels) == 0
+
+
+async def test_a_signal_is_answered_in_the_log(tmp_path: Path) -> None:
+    file, tokens = tmp_path / "agents.yaml", list[str]()
+    file.write_text(desk("One."), "utf-8")
+    reload, metrics = a_reload(file, tokens)
+    file.write_text(desk("Two.", "    voise: marin"), "utf-8")
+    with capture_logs() as lines:
+        await reload.on_signal()
+        file.write_text(desk("Two."), "utf-8")
+        await reload.on_signal()
+        await reload.on_signal()
+    refused, taken, unchanged = (line for line in lines if line["event"].startswith("agents_file"))
+    assert refused["event"] == "agents_file_refused"
+    assert refused["problems"] == ["6:agents.desk.voise: is unknown here (did you mean voice?)"]
+    assert (taken["event"], taken["agents"]) == ("agents_file_reloaded", ["desk"])
+    assert unchanged["event"] == "agents_file_unchanged"
+    assert taken["before"] == refused["version"] != taken["version"] == unchanged["version"]
+    assert tokens == ["read"] * 3, "the tokens are read whatever becomes of the file"
+    for result in ("invalid", "taken", "unchanged"):
+        labels = {"result": result}
+        assert metrics.registry.get_sample_value("gateway_agents_reloads_total", labels) == 1
+
+
 def test_an_older_version_outlasts_a_function_that_outlives_its_call() -> None:
     assert limits.agents.OLD_VERSION_KEPT_S >= limits.tools.TOOL_TIMEOUT_MAX_S

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import monotonic
@@ -15,6 +16,7 @@ import httpx2
 import pytest
 import yaml
 from prometheus_tools import RULES, promtool, tool
+from warm_python import warm_python
 
 from gateway.settings import SIMULATED_ACCOUNT_SID, SIMULATED_AUTH_TOKEN
 from gateway.simulator.caller.gateway_process import ProcessPlan, free_port, spawned
@@ -78,6 +80,12 @@ def shortened() -> str:
     """The shipped rules over seconds instead of hours, for a handful of turns."""
     text = re.sub(r"\[(\w+)\]", lambda found: f"[{SHORT[found[1]]}]", RULES.read_text())
     return re.sub(r"for: \w+", "for: 0s", text).replace(">= 20", ">= 2")
+
+
+@pytest.fixture(autouse=True)
+def warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model and the gateway would import for longer than they run."""
+    monkeypatch.setattr(sys, "executable", warm_python())
 
 
 class Prometheus:

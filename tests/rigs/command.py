@@ -18,12 +18,16 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from warm_python import warm_python
+
 from gateway.cli.commands import COMMANDS
 
 PATIENCE_S = 60.0
 
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload([module for module, _ in COMMANDS.values()])
+_server.set_forkserver_preload(
+    [*(module for module, _ in COMMANDS.values()), "tests.rigs.still_heap"]
+)
 
 
 @dataclass
@@ -57,8 +61,11 @@ async def running(
     patches: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Command]:
     """`gateway ARGUMENTS`; `patches` are laid over `module:name` of the program."""
+    # A simulated model, which these start, would import for longer than it runs.
+    starts_model = arguments[:1] == ["simulate"] or "--simulated" in arguments
+    python = warm_python() if starts_model else sys.executable
     process = _server.Process(
-        target=_run, args=(list(arguments), dict(environ), str(log), dict(patches or {}))
+        target=_run, args=(python, list(arguments), dict(environ), str(log), dict(patches or {}))
     )
     process.start()
     try:
@@ -70,7 +77,9 @@ async def running(
         process.close()
 
 
-def _run(arguments: list[str], environ: dict[str, str], log: str, patches: dict[str, Any]) -> None:
+def _run(
+    python: str, arguments: list[str], environ: dict[str, str], log: str, patches: dict[str, Any]
+) -> None:
     # Processes that it starts need not compile what they import.
     compiled = {name: value for name, value in os.environ.items() if name == "PYTHONPYCACHEPREFIX"}
     os.environ.clear()
@@ -80,7 +89,7 @@ def _run(arguments: list[str], environ: dict[str, str], log: str, patches: dict[
     os.dup2(written, 2)
     sys.stdout = sys.__stdout__ = os.fdopen(1, "w", buffering=1)
     sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1)
-    sys.argv = ["gateway", *arguments]
+    sys.argv, sys.executable = ["gateway", *arguments], python
     for name, value in patches.items():
         module, _, path = name.partition(":")
         *owners, attribute = path.split(".")

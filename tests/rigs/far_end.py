@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha1
@@ -71,6 +73,9 @@ class FarEnd:
         self._writer.close()
 
     def reset(self) -> None:
+        """A TCP reset: nothing of what is on its way arrives."""
+        plain = self._writer.get_extra_info("socket")
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     def stop_reading(self) -> None:

@@ -14,7 +14,9 @@ from gateway.simulator.caller.gateway_process import free_port
 
 FAR_END = str(Path(__file__).with_name("mcp_far_end.py"))
 RAW_END = str(Path(__file__).with_name("mcp_raw_end.py"))
-STDIO = [sys.executable, FAR_END]
+# The environment that a server of tools gets does not say where compiled files are.
+_COMPILED = ["-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else []
+STDIO = [sys.executable, *_COMPILED, FAR_END]
 
 
 def raw_end(**answers: Any) -> list[str]:

@@ -19,7 +19,7 @@ Behave = Callable[[FarEnd], Awaitable[None]]
 HEADERS = {"Authorization": "Bearer sk-test", "OpenAI-Safety-Identifier": "abc"}
 CREATED = '{"type":"session.created","session":{"id":"sess_1"}}'
 
-FATAL = {"closed_1003", "closed_1007", "closed_1008", "closed_1010", "closed_4000"}
+FATAL = {"closed_1003", "closed_1007", "closed_1008", "closed_1010", "closed_4000", "closed_4001"}
 
 
 class Receiver:

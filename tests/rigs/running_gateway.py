@@ -8,14 +8,13 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 from database_end import put_database
 from gateway_calls import TOKEN, Carrier
-from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import limits
 from gateway.app import Gateway, build
@@ -24,7 +23,7 @@ from gateway.call.events import CallEvent, ModelReady
 from gateway.cli.drain_server import GatewayServer
 from gateway.settings import load_settings
 from gateway.simulator.openai.main import ModelServer
-from gateway.tuning import Tuning
+from gateway.tuning import DEFAULT_TUNING, Tuning
 
 PUBLIC_URL = "https://gw.example.com"
 ACCOUNT = "AC" + "1" * 32
@@ -32,7 +31,7 @@ API_KEY = "sk-test-0123456789"
 NOWHERE = "http://127.0.0.1:9"
 """A port on which nobody listens."""
 PATIENCE_S = 30.0
-PATIENT = Tuning(store_max_s=10.0)
+STORE_MAX_S = 10.0
 """A busy machine is no outage of Redis, after which a process goes on by itself for a second."""
 
 AGENTS = """
@@ -76,7 +75,7 @@ class InProcessServer(GatewayServer):
     """Leaves the signals to pytest, and stops without polling."""
 
     def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+        super().__init__(*args, webhooks_s=0.0)
         self.listening, self.stopping = asyncio.Event(), asyncio.Event()
 
     @contextlib.contextmanager
@@ -163,13 +162,18 @@ class GatewayRig:
         return any(one is call and isinstance(note, ModelReady) for one, note in self.notes)
 
     async def metrics(self, of: str = "") -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """Every sample of `/metrics`, by name and labels; or those `of` one name."""
-        text = (await self.client.get("/metrics")).text
-        if of:  # to parse all of it takes as long as a short call
-            text = "".join(line for line in text.splitlines(keepends=True) if of in line)
+        """Every sample of the registry, by name and labels; or those `of` one name.
+
+        Writing and parsing the text of `/metrics` takes as long as a short call;
+        `tests/web/test_health.py` is there for the text.
+        """
+        # As with a scrape, what was under way has come to its end.
+        await self.client.get("/healthz")
+        registry = self.gateway.metrics.registry
+        named = list(registry.restricted_registry([of]).collect()) if of else []
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text)
+            for family in named or registry.collect()
             for sample in family.samples
         }
 
@@ -196,7 +200,7 @@ async def serving(server: InProcessServer, listener: socket.socket) -> AsyncIter
 async def running_gateway(
     agents: Any,
     model: ModelServer | str = NOWHERE,
-    tuning: Tuning = PATIENT,
+    tuning: Tuning = DEFAULT_TUNING,
     listener: socket.socket | None = None,
     **environ: str,
 ) -> AsyncIterator[GatewayRig]:
@@ -230,7 +234,8 @@ async def _running(
             **environ,
         }
     )
-    gateway = build(settings, os.environ | environ, tuning=tuning)
+    patient = replace(tuning, store_max_s=STORE_MAX_S)
+    gateway = build(settings, os.environ | environ, tuning=patient)
     listener = listener or free_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = InProcessServer(gateway, "127.0.0.1", 0, settings.drain_s)

@@ -13,7 +13,7 @@ import uvicorn
 from running_gateway import free_listener
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from stream_end import NearEnd, near_end, upgrade
@@ -58,6 +58,36 @@ async def long_answer(_request: Request) -> Response:
     return PlainTextResponse("x" * (64 << 20))
 
 
+STREAMED = 400
+"""Pieces of 64 KB of a streamed answer."""
+
+
+class Streamed:
+    """Answer in pieces that counts those it was asked for."""
+
+    def __init__(self) -> None:
+        self.pieces = 0
+
+    async def answer(self, _request: Request) -> Response:
+        return StreamingResponse(self._pieces())
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        for _ in range(STREAMED):
+            self.pieces += 1
+            yield b"x" * 65_536
+
+
+async def begun(request: Request) -> Response:
+    """Begin the answer at once, and end it with the body."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"begun"
+        async for _ in request.stream():
+            pass
+
+    return StreamingResponse(pieces())
+
+
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
     async for text in websocket.iter_text():
@@ -84,6 +114,7 @@ async def hasty_port() -> AsyncIterator[int]:
 async def served(
     refusals: Refusals | None = None,
     limits_of: ConnectionLimits | None = None,
+    streamed: Streamed | None = None,
     **bounds: float,
 ) -> AsyncIterator[int]:
     listener, state = free_listener(), ServerState()
@@ -92,6 +123,8 @@ async def served(
             Route("/", length, methods=["POST"]),
             Route("/early", early, methods=["POST"]),
             Route("/long", long_answer),
+            Route("/streamed", (streamed or Streamed()).answer),
+            Route("/begun", begun, methods=["POST"]),
             Route("/healthz", early),
             WebSocketRoute("/ws", echo),
         ]
@@ -143,6 +176,13 @@ async def cut(reader: asyncio.StreamReader) -> bytes:
 def post(body: bytes, *headers: str) -> bytes:
     lines = ["POST / HTTP/1.1", "Host: gw", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
+
+
+async def answered(reader: asyncio.StreamReader) -> bytes:
+    """The head of an answer; its body is read, too."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r")[0]))
+    return head
 
 
 @pytest.mark.parametrize("piece", [b"X: " + b"y" * 1000 + b"\r\n", b"y" * 1000])
@@ -259,6 +299,119 @@ async def test_a_request_that_breaks_a_bound_is_closed(wire: bytes, reason: str)
         assert not refusals.reasons
 
 
+def chunks_of_a_byte(count: int) -> bytes:
+    return CHUNKED + b"1\r\nx\r\n" * count + b"0\r\n\r\n"
+
+
+def headers(count: int) -> bytes:
+    """A request with so many headers."""
+    return b"POST / HTTP/1.1\r\nHost: gw\r\n" + b"a: b\r\n" * (count - 1) + b"\r\n"
+
+
+BODY_MAX = limits.web.REQUEST_BODY_MAX_BYTES
+CHUNKS_MAX = limits.web.CHUNKS_FREE + 1  # they have enough bytes for one more
+AT_A_BOUND = {
+    "chunks": (chunks_of_a_byte(CHUNKS_MAX), chunks_of_a_byte(CHUNKS_MAX + 1), 1),
+    "headers": (
+        headers(limits.web.REQUEST_HEADERS_MAX),
+        headers(limits.web.REQUEST_HEADERS_MAX + 1),
+        1,
+    ),
+    "pipelined": (
+        post(b"") * (limits.web.PIPELINED_MAX + 1),
+        post(b"") * (limits.web.PIPELINED_MAX + 2),
+        limits.web.PIPELINED_MAX + 1,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "answers", "reason"),
+    [(*wires, reason) for reason, wires in AT_A_BOUND.items()],
+    ids=AT_A_BOUND,
+)
+async def test_a_request_at_a_bound_is_answered_and_the_next_larger_one_is_not(
+    good: bytes, bad: bytes, answers: int, reason: str
+) -> None:
+    refusals = Refusals()
+    async with served(refusals) as port:
+        async with connection(port) as (reader, writer):
+            writer.write(good)
+            for _ in range(answers):
+                assert (await answered(reader)).startswith(b"HTTP/1.1 200")
+        assert refusals.reasons == []
+        async with connection(port) as (reader, writer):
+            writer.write(bad)
+            await cut(reader)
+    assert refusals.reasons == [reason]
+
+
+async def test_the_longest_body_is_read() -> None:
+    refusals = Refusals()
+    async with served(refusals) as port, connection(port) as (reader, writer):
+        writer.write(post(b"x" * BODY_MAX))
+        answer = await asyncio.wait_for(reader.readuntil(str(BODY_MAX).encode()), 30)
+        assert answer.startswith(b"HTTP/1.1 200")
+        writer.write(post(b"x" * (BODY_MAX + 1)))
+        assert await refusals.next() == "body_bytes"
+
+
+async def test_a_head_is_waited_for_up_to_the_bound(port: int) -> None:
+    """To the byte: its end may be all that is still missing."""
+    head = b"POST / HTTP/1.1\r\nContent-Length: 0\r\nX: "
+    head += b"y" * (limits.web.REQUEST_HEAD_MAX_BYTES - len(head))
+    async with connection(port) as (reader, writer):
+        writer.write(head)
+        await writer.drain()
+        assert await status_of(port, "/healthz") == b"200"  # by then it has read the other, too
+        writer.write(b"\r\n\r\n")
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n0"), 10)
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
+# --- What is no HTTP ---
+
+NO_CHUNK = b"no chunk\r\n"
+
+
+async def test_nonsense_in_a_body_is_answered(port: int) -> None:
+    async with connection(port) as (reader, writer):
+        writer.write(CHUNKED + b"1\r\nx\r\n" + NO_CHUNK)
+        assert (await cut(reader)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_nonsense_behind_a_request_is_not_its_answer(port: int) -> None:
+    """Whoever sent both would take 400 for the answer to the first."""
+    async with connection(port) as (reader, writer):
+        writer.write(post(b"one") + b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert b"400" not in await cut(reader)
+
+
+async def test_nonsense_is_not_answered_in_the_middle_of_an_answer(port: int) -> None:
+    async with connection(port) as (reader, writer):
+        writer.write(CHUNKED.replace(b"POST /", b"POST /begun") + b"1\r\nx\r\n")
+        answer = await asyncio.wait_for(reader.readuntil(b"begun\r\n"), 10)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        writer.write(NO_CHUNK)
+        assert await cut(reader) == b""
+
+
+async def test_an_offer_of_another_protocol_is_a_request_like_any_other() -> None:
+    """As Java's HTTP client sends with each request: `Upgrade: h2c`."""
+    offer = b"GET %s HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    refusals = Refusals()
+    few = ConnectionLimits(refusals.count, connections_max=1)
+    async with served(limits_of=few) as port, connection(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(offer % b"/healthz")
+            answer = await asyncio.wait_for(reader.readuntil(b"early"), 10)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+        async with connection(port) as (other, more):
+            more.write(offer % b"/long")
+            assert (await cut(other)).startswith(b"HTTP/1.1 503 ")
+    assert refusals.reasons == ["connections"]
+
+
 async def test_a_body_may_come_in_many_pieces(port: int) -> None:
     piece = b"%x\r\n" % limits.web.CHUNK_MIN_BYTES + b"x" * limits.web.CHUNK_MIN_BYTES + b"\r\n"
     async with connection(port) as (reader, writer):
@@ -292,6 +445,7 @@ async def test_whoever_sends_a_long_body_still_gets_the_early_answer() -> None:
         assert await refusals.next() == "unread_body"
         writer.write(b"x")
         await writer.drain()
+    assert refusals.reasons == [], "it is refused once"
 
 
 async def test_after_an_early_answer_a_short_body_is_read_and_the_next_request_answered(
@@ -343,6 +497,29 @@ async def test_nor_is_a_peer_that_does_not_read_its_answer() -> None:
         assert await refusals.next() == "unread_answer"
 
 
+async def test_an_answer_is_made_no_faster_than_it_is_read() -> None:
+    refusals, streamed = Refusals(), Streamed()
+    async with (
+        served(refusals, streamed=streamed, stall_max_s=HASTE_S) as port,
+        connection(port) as (_, writer),
+    ):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /streamed HTTP/1.1\r\nHost: gw\r\n\r\n")
+        assert await refusals.next() == "unread_answer"
+        assert streamed.pieces < STREAMED
+
+
+async def test_a_peer_that_reads_slowly_gets_the_whole_answer() -> None:
+    refusals, streamed = Refusals(), Streamed()
+    async with served(refusals, streamed=streamed) as port, connection(port) as (reader, writer):
+        writer.write(b"GET /streamed HTTP/1.0\r\nHost: gw\r\n\r\n")
+        size = 0
+        while data := await asyncio.wait_for(reader.read(1 << 16), 10):
+            size += len(data)
+        assert size > STREAMED * 65_536
+    assert refusals.reasons == []
+
+
 # --- How many there are ---
 
 
@@ -361,12 +538,29 @@ async def test_beyond_the_last_connection_probes_and_media_sockets_get_in() -> N
         assert await status_of(port, "/long") == b"503"
         assert refusals.reasons == ["connections"]
         assert await status_of(port, "/healthz") == b"200"
+        async with connection(port) as (refused, more):
+            more.write(post(b"two"))
+            assert (await cut(refused)).startswith(b"HTTP/1.1 503 "), "and it is closed then"
         async with near_end(port, "/ws") as end, near_end(port, "/ws") as another:
             for one in (end, another):
                 one.say("hello")
                 assert (await one.frame()).data == b"hello"
         writer.write(post(b"three"))
         await asyncio.wait_for(reader.readuntil(b"\r\n\r\n5"), 10)
+
+
+async def test_one_beyond_the_limits_that_says_nothing_is_not_waited_for_as_long() -> None:
+    refusals = Refusals()
+    few = ConnectionLimits(refusals.count, connections_max=1)
+    async with (
+        served(limits_of=few, unwanted_head_wait_s=HASTE_S) as port,
+        connection(port) as (reader, writer),
+        connection(port) as (unwanted, _),
+    ):
+        assert await cut(unwanted) == b""
+        assert await refusals.next() == "slow_head"
+        writer.write(post(b"one"))
+        assert (await reader.readuntil(b"\r\n\r\n3")).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_connection_that_ended_makes_way_for_another() -> None:

@@ -48,6 +48,7 @@ class Receiver:
         self._news.set()
 
     def on_flood(self, now: float) -> None:
+        assert not self.closed
         self.floods += 1
 
     def on_closed(self, now: float) -> None:
@@ -287,6 +288,50 @@ async def test_our_close_is_in_order_and_the_last_that_is_heard(rig: Rig) -> Non
         assert receiver.heard == []
 
 
+async def test_nothing_follows_our_close_on_the_wire(rig: Rig) -> None:
+    closing = Frame(Opcode.CLOSE, Close(1008, "").serialize())
+    async with rig.stream() as (end, receiver):
+        receiver.socket.post(b"goodbye")
+        receiver.socket.close(1008)
+        receiver.socket.post(b"nothing")
+        receiver.socket.flush()
+        receiver.socket.close()
+        end.send(closing.serialize(mask=True))
+        said = Frame(Opcode.TEXT, b"goodbye"), closing
+        assert await end.gone() == b"".join(frame.serialize(mask=False) for frame in said)
+
+
+async def test_a_message_that_crosses_our_close_is_not_heard(rig: Rig) -> None:
+    """It comes alone in its read, as nearly every message does."""
+    async with rig.stream() as (end, receiver):
+        receiver.socket.close()
+        end.say("x" * 200)
+        await end.drain()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        end.send(Frame(Opcode.PING, b"read").serialize(mask=True))
+        assert (await end.frame()).opcode is Opcode.CLOSE
+        end.send(Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True))
+        await receiver.ends()
+        assert receiver.heard == []
+
+
+@pytest.mark.parametrize("last", ["close", "breach"])
+async def test_a_client_that_ends_but_does_not_read_is_cut(last: str) -> None:
+    """Or what it leaves unread would keep the connection, for as long as it likes."""
+    farewell = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
+    impatient = partial(MediaSocket, close_max_s=0.05, backlog_max_bytes=1 << 40)
+    async with serving(impatient) as rig, rig.stream() as (end, receiver):
+        end.stop_reading()
+        while receiver.socket.transport.get_write_buffer_size() < 1 << 20:
+            receiver.socket.post(b"x" * 60_000)
+            receiver.socket.flush()
+            await asyncio.sleep(0)
+        end.send(farewell if last == "close" else b"\x83\x80" + MASK)
+        await receiver.ends()
+        await rig.empty()
+
+
 async def test_a_client_that_does_not_answer_our_close_is_cut() -> None:
     impatient = partial(MediaSocket, close_max_s=0.05)
     async with serving(impatient) as rig, rig.stream() as (end, receiver):
@@ -409,6 +454,37 @@ async def test_a_flood_is_closed_and_nothing_more_is_heard_of_it(
         assert len(receiver.heard) <= 2 * burst
 
 
+async def test_a_burst_and_then_no_more_than_the_rate_is_no_flood(rig: Rig) -> None:
+    burst = int(limits.sockets.CALLER_MESSAGES_PER_S * limits.sockets.CALLER_BURST_S)
+    async with rig.stream() as (end, receiver):
+        for _ in range(burst // 2):
+            end.say("one by one")
+            await end.drain()
+            await asyncio.sleep(0)
+        end.send(frame_of("together") * (burst // 2))
+        await receiver.hears(burst)
+        await receiver.socket.gone_within(5 / limits.sockets.CALLER_MESSAGES_PER_S)
+        end.say("alone")
+        await receiver.hears(burst + 1)
+        end.send(frame_of("two") * 2)
+        await receiver.hears(burst + 3)
+        assert not receiver.floods
+
+
+async def test_what_comes_behind_the_clients_close_is_no_flood(rig: Rig) -> None:
+    """The call has heard of its end, and a flood would be a second one."""
+    before = int(limits.sockets.CALLER_MESSAGES_PER_S * limits.sockets.CALLER_BURST_S) - 5
+    close = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
+    async with rig.stream() as (end, receiver):
+        end.send(frame_of("x") * before)
+        await receiver.hears(before)
+        end.send(close + frame_of("x") * (limits.sockets.TURN_MESSAGES_MAX - 1))
+        await end.gone()
+        await receiver.ends()
+        assert receiver.floods == 0
+        assert len(receiver.heard) == before
+
+
 async def test_the_frames_of_others_are_heard_meanwhile_in_order(rig: Rig) -> None:
     async with rig.stream() as (end, receiver), rig.stream() as (other_end, other):
         end.send(FLOODS["texts"] * 20_000)
@@ -431,6 +507,19 @@ async def test_nobody_sends_frames_before_the_handshake_is_answered(rig: Rig) ->
     assert await NearEnd(reader, writer).gone() == b""
     rig.accepts.set()
     writer.transport.abort()
+
+
+async def test_a_handshake_that_is_none_is_refused_and_the_connection_ends(rig: Rig) -> None:
+    good = upgrade("/media", {})
+    for bad in (
+        good.replace(b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: x"),
+        good.replace(b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 7"),
+        good.replace(b"GET ", b"POST "),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+        writer.write(bad)
+        assert not (await NearEnd(reader, writer).gone()).startswith(b"HTTP/1.1 101")
+        writer.transport.abort()
 
 
 async def test_a_socket_on_hold_hears_all_of_it_later(rig: Rig) -> None:

@@ -75,8 +75,9 @@ class Rig:
 
 def client_text(payload: bytes) -> bytes:
     """A masked text frame whose mask changes nothing."""
-    assert len(payload) < 126
-    return bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return b"\x81" + length + bytes(4) + payload
 
 
 def test_one_frame_is_handled_at_once() -> None:
@@ -105,6 +106,16 @@ def test_a_large_read_is_split_in_portions() -> None:
     assert rig.handled == payloads
 
 
+def test_so_is_one_of_few_long_frames() -> None:
+    """It is the bytes that are bounded, however few frames they are."""
+    rig = Rig()
+    payloads = [b"%d" % n * 4_000 for n in range(10)]
+    rig.take(b"".join(map(client_text, payloads)))
+    assert sum(map(len, rig.handled)) <= TURN_MAX_BYTES
+    rig.turns_until_idle()
+    assert rig.handled == payloads
+
+
 def test_what_is_read_meanwhile_waits_behind() -> None:
     rig = Rig()
     first = [b"a%d" % n for n in range(2 * TURN_MESSAGES_MAX)]
@@ -117,6 +128,7 @@ def test_what_is_read_meanwhile_waits_behind() -> None:
 def test_nothing_is_handled_while_held() -> None:
     rig = Rig()
     rig.frames.pause(rig.as_transport)
+    assert not rig.transport.reading
     rig.take(client_text(b"a") + client_text(b"b"))
     rig.turns.turn()
     assert rig.handled == []
@@ -131,6 +143,10 @@ def test_a_handler_may_hold_in_the_midst() -> None:
     rig.pause_after_each = True
     rig.take(client_text(b"a") + client_text(b"b"))
     assert len(rig.handled) == 1
+    rig.frames.release()
+    rig.turns.turn()
+    assert rig.handled == [b"a", b"b"]
+    assert not rig.transport.reading, "held at the last one, too"
 
 
 def test_what_was_dropped_never_comes() -> None:
@@ -138,7 +154,11 @@ def test_what_was_dropped_never_comes() -> None:
     rig.take(b"".join(client_text(b"x") for _ in range(3 * TURN_MESSAGES_MAX)))
     before = len(rig.handled)
     rig.frames.drop(rig.as_transport)
+    assert not rig.transport.reading
     rig.turns.turn()
+    assert len(rig.handled) == before
+    rig.frames.release()  # by a call that has not heard of it
+    rig.turns_until_idle()
     assert len(rig.handled) == before
 
 
@@ -148,4 +168,13 @@ def test_a_socket_that_closes_is_left_alone() -> None:
     before = len(rig.handled)
     rig.transport.closing = True
     rig.turns.turn()
+    assert len(rig.handled) == before
+
+
+def test_nothing_is_handled_of_a_connection_that_is_gone() -> None:
+    rig = Rig()
+    rig.take(b"".join(client_text(b"x") for _ in range(3 * TURN_MESSAGES_MAX)))
+    before = len(rig.handled)
+    rig.frames.end()
+    rig.turns_until_idle()
     assert len(rig.handled) == before

@@ -75,6 +75,13 @@ async def test_an_empty_account_is_no_rate_limit_that_passes() -> None:
     assert (error.reason, error.retryable) == ("http_429", False)
 
 
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Service Unavailable"])
+async def test_a_server_in_trouble_is_tried_again_whatever_it_says(status: str) -> None:
+    body = b'{"error": {"type": "insufficient_quota", "code": "insufficient_quota"}}'
+    error = await failure(refusing(status, f"Content-Length: {len(body)}", body=body))
+    assert error.retryable
+
+
 async def test_a_refusal_in_chunks_is_a_refusal() -> None:
     body = b"2\r\n{}\r\n0\r\n\r\n"
     error = await failure(refusing("401 No", "Transfer-Encoding: chunked", body=body))
@@ -144,13 +151,19 @@ async def test_an_extension_that_was_not_offered_is_refused() -> None:
     assert (await failure(behave)).reason == "handshake"
 
 
-async def test_a_handshake_that_hangs_is_given_up() -> None:
+async def test_a_handshake_that_hangs_is_given_up_and_its_connection_ended() -> None:
+    ended = asyncio.get_running_loop().create_future()
+
     async def behave(end: FarEnd) -> None:
         await end.request()
-        await end.gone()  # and the client does end it
+        await end.gone()
+        ended.set_result(None)
 
-    error = await failure(behave, within_s=0.05)
-    assert (error.reason, error.retryable) == ("timeout", True)
+    async with far_end(behave) as url:
+        with pytest.raises(LinkError, match="timeout") as caught:
+            await connect(f"{url}/v1/realtime", HEADERS, Receiver(), 0.05)
+        await asyncio.wait_for(ended, 10)
+    assert caught.value.retryable
 
 
 async def test_half_a_handshake_is_given_up_too() -> None:
@@ -162,9 +175,11 @@ async def test_half_a_handshake_is_given_up_too() -> None:
     assert (await failure(behave, within_s=0.05)).reason == "timeout"
 
 
-async def test_a_server_that_hangs_up_in_the_handshake() -> None:
+@pytest.mark.parametrize("way", ["hang_up", "reset"])
+async def test_a_server_that_hangs_up_in_the_handshake(way: str) -> None:
     async def behave(end: FarEnd) -> None:
         await end.request()
+        getattr(end, way)()
 
     assert (await failure(behave)).retryable
 

@@ -107,7 +107,9 @@ async def test_a_binary_message_is_handed_on_whole_to_be_refused() -> None:
 # --- How it ends ---
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4000])
+@pytest.mark.parametrize(
+    "code", [1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4001]
+)
 async def test_the_servers_close_code_is_told(code: int) -> None:
     async def behave(end: FarEnd) -> None:
         await end.accept(close_of(code) + text_of("after the end"))
@@ -117,6 +119,19 @@ async def test_the_servers_close_code_is_told(code: int) -> None:
     async with link(behave) as receiver:
         assert await receiver.loses() == f"closed_{code}"
         receiver.socket.post(b"into the void")
+
+
+async def test_a_server_that_has_closed_need_not_end_the_connection_itself() -> None:
+    ended = asyncio.get_running_loop().create_future()
+
+    async def behave(end: FarEnd) -> None:
+        await end.accept(close_of(1000))
+        await end.gone()
+        ended.set_result(None)
+
+    async with link(behave) as receiver:
+        await asyncio.wait_for(ended, 10)
+        assert await receiver.loses() == "closed_1000"
 
 
 async def test_a_close_without_a_code() -> None:
@@ -162,13 +177,17 @@ async def test_a_connection_that_ends_without_a_word(way: str) -> None:
     ],
 )
 async def test_a_server_that_breaks_the_protocol_is_left(junk: bytes) -> None:
+    ended = asyncio.get_running_loop().create_future()
+
     async def behave(end: FarEnd) -> None:
         await end.accept(junk + text_of("not heard any more"))
         await end.gone()
+        ended.set_result(None)
 
     async with link(behave) as receiver:
         assert await receiver.loses() == "protocol_error"
         assert receiver.texts == []
+        await asyncio.wait_for(ended, 10)
 
 
 async def test_a_message_beyond_all_bounds() -> None:
@@ -236,6 +255,8 @@ async def test_pings_that_are_answered_keep_it_open() -> None:
 @pytest.mark.parametrize("answer", [b"", b"another"], ids=["nothing", "another pong"])
 async def test_a_ping_that_is_not_answered_ends_it(answer: bytes) -> None:
 
+    ended = asyncio.get_running_loop().create_future()
+
     async def behave(end: FarEnd) -> None:
         await end.accept()
         await end.frame()
@@ -243,9 +264,11 @@ async def test_a_ping_that_is_not_answered_ends_it(answer: bytes) -> None:
         if answer:
             end.send(Frame(Opcode.PONG, answer).serialize(mask=False))
         await end.gone()
+        ended.set_result(None)
 
     async with link(behave, ping_every_s=0.05, pong_max_s=0.05) as receiver:
         assert await receiver.loses() == "ping_timeout"
+        await asyncio.wait_for(ended, 10)
 
 
 async def test_a_server_that_does_not_read_is_given_up_and_not_waited_for() -> None:

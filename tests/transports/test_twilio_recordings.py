@@ -46,6 +46,54 @@ async def test_one_that_is_not_there_yet_is_asked_for_again_later(tmp_path: Path
         await client.close()
 
 
+async def test_a_recording_up_to_the_bound_is_fetched_and_no_larger_one(tmp_path: Path) -> None:
+    """It would be fetched again and again otherwise, and fill the disk each time."""
+
+    async def answer(end: FarEnd) -> None:
+        await end.request()
+        end.respond(200, b"x" * 100, "audio/x-wav")
+
+    async with far_end(answer) as url:
+        client = TwilioRecordings(url, ACCOUNT, "12345", file_max_bytes=100)
+        await client.fetch(SID, tmp_path / "file")
+        assert (tmp_path / "file").read_bytes() == b"x" * 100
+        await client.close()
+        client = TwilioRecordings(url, ACCOUNT, "12345", file_max_bytes=99)
+        with pytest.raises(LinkError, match="too_large") as failed:
+            await client.fetch(SID, tmp_path / "file")
+        assert not failed.value.retryable
+        await client.close()
+
+
+async def test_no_redirect_is_followed_with_our_credentials(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def answer(end: FarEnd) -> None:
+        await end.request()
+        asked.append(end.request_line)
+        end.send(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+        await end.gone()
+
+    async with far_end(answer) as url:
+        client = TwilioRecordings(url, ACCOUNT, "12345")
+        with pytest.raises(LinkError, match="http_302"):
+            await client.fetch(SID, tmp_path / "file")
+        await client.close()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("status", "retryable"), [(404, False), (499, False), (500, True)])
+async def test_a_pause_that_was_refused_is_a_fault_of_the_one_or_the_other(
+    status: int, retryable: bool
+) -> None:
+    async with rest_desk((status, None)) as desk:
+        client = TwilioRecordings(desk.url, ACCOUNT, "12345")
+        with pytest.raises(LinkError, match=f"http_{status}") as failed:
+            await client.pause(CALL, paused=True)
+        assert failed.value.retryable == retryable
+        await client.close()
+
+
 @pytest.mark.parametrize("status", [204, 404])
 async def test_it_is_deleted_or_was(status: int) -> None:
     async with rest_desk((status, None)) as desk:
@@ -71,8 +119,9 @@ async def test_the_recording_that_runs_is_paused_with_silence() -> None:
 async def test_refusals_and_a_far_end_that_is_away(tmp_path: Path) -> None:
     async with rest_desk((500, None)) as desk:
         client = TwilioRecordings(desk.url, ACCOUNT, "12345")
-        with pytest.raises(LinkError, match="http_500"):
+        with pytest.raises(LinkError, match="http_500") as refused:
             await client.delete(SID)
+        assert refused.value.retryable
         with pytest.raises(LinkError, match="http_500"):
             await client.pause(CALL, paused=True)
         await client.close()
@@ -82,6 +131,7 @@ async def test_refusals_and_a_far_end_that_is_away(tmp_path: Path) -> None:
         client.pause(CALL, paused=True),
         client.fetch(SID, tmp_path / "f"),
     ):
-        with pytest.raises(LinkError):
+        with pytest.raises(LinkError) as failed:
             await work
+        assert failed.value.retryable
     await client.close()

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from gateway.agents.config.agent import Agent
-from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument
+from gateway.agents.file.session_schema import SessionSchema
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 """The draft that the YAML extensions of editors know best."""
@@ -99,7 +99,7 @@ def _docs_in(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
 def _offer_voices(agent: Mapping[str, Any]) -> None:
     """Have an editor offer the vendor's voices; any other name is allowed."""
     voice = agent["properties"]["voice"]
-    voice["anyOf"] = [{"enum": session_schema.voices()}, *voice["anyOf"]]
+    voice["anyOf"] = [{"enum": SessionSchema().voices()}, *voice["anyOf"]]
 
 
 def _session() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -107,7 +107,7 @@ def _session() -> tuple[dict[str, Any], dict[str, Any]]:
 
     A part of a session is enough there, so nothing in it is required.
     """
-    table = session_schema.table()
+    table = SessionSchema().table
     definitions = {f"{_VENDOR}{name}": _partial(schema) for name, schema in table["$defs"].items()}
     return _partial({"$ref": table["$ref"]}), definitions
 

@@ -17,10 +17,10 @@ from gateway.agents.builtin_tools import definitions
 from gateway.agents.config.agent import Agent
 from gateway.agents.config.base import suggestion
 from gateway.agents.config.models import SHUTDOWNS
-from gateway.agents.file import session_schema
 from gateway.agents.file.document import AgentsDocument, agents_text
 from gateway.agents.file.hand_overs import hand_over_problems, hand_over_warnings, no_agent
 from gateway.agents.file.sentences import UNKNOWN, sentence_of
+from gateway.agents.file.session_schema import SessionSchema
 from gateway.agents.file.trunk_routes import trunk_problems, trunk_warnings
 from gateway.agents.file.unfilled import unfilled
 from gateway.agents.routing import AgentBook, canonical
@@ -40,11 +40,12 @@ def load_agents(path: Path) -> AgentBook:
     problems = [*_route_problems(found, document), *_out_of_hours_problems(found, document)]
     problems += hand_over_problems(found.agents, document)
     problems += trunk_problems(found, document)
+    schema = SessionSchema()
     for agent in found.agents.values():
-        problems += _session_problems(agent, document)
+        problems += _session_problems(agent, document, schema)
     _raise(problems)
     warnings = (
-        *(one for agent in found.agents.values() for one in _warnings(agent, document)),
+        *(one for agent in found.agents.values() for one in _warnings(agent, document, schema)),
         *trunk_warnings(found, document),
         *hand_over_warnings(found.agents, document),
     )
@@ -224,16 +225,18 @@ def _out_of_hours_problems(found: AgentsDocument, document: YamlSource) -> Itera
             stands_in = found.agents[stands_in].out_of_hours
 
 
-def _session_problems(agent: Agent, document: YamlSource) -> Iterator[FileError]:
+def _session_problems(
+    agent: Agent, document: YamlSource, schema: SessionSchema
+) -> Iterator[FileError]:
     key: Key = ("agents", agent.name, "session")
-    for path, problem in session_schema.problems(session_of(agent, definitions(agent))):
+    for path, problem in schema.problems(session_of(agent, definitions(agent))):
         yield document.error((*key, *path), problem)
     for field, problem in overreach(agent):
         yield document.error((*key, *field.split(".")), problem)
     if "prompt" in agent.session:
         yield document.error((*key, "prompt"), _PROMPT_GONE)
-    yield from _hosted_problems(agent, document)
-    yield from _voice_problems(agent, document)
+    yield from _hosted_problems(agent, document, schema)
+    yield from _voice_problems(agent, document, schema)
 
 
 _PROMPT_GONE: Final = (
@@ -241,31 +244,35 @@ _PROMPT_GONE: Final = (
 )
 
 
-def _voice_problems(agent: Agent, document: YamlSource) -> Iterator[FileError]:
+def _voice_problems(
+    agent: Agent, document: YamlSource, schema: SessionSchema
+) -> Iterator[FileError]:
     """Refuse what is almost the name of a voice; for any other name there is a warning."""
-    unknown = _unknown_voice(agent)
+    unknown = _unknown_voice(agent, schema)
     if unknown is not None:
         where, voice = unknown
-        near = suggestion(voice, session_schema.voices())
+        near = suggestion(voice, schema.voices())
         if near:
             yield document.error(where, f"{voice} is no voice of OpenAI's{near}")
 
 
-def _unknown_voice(agent: Agent) -> tuple[Key, str] | None:
+def _unknown_voice(agent: Agent, schema: SessionSchema) -> tuple[Key, str] | None:
     """Return the key and name of a voice that the vendor's types do not list."""
     voice = session_of(agent)["audio"]["output"].get("voice")
-    if not isinstance(voice, str) or voice in session_schema.voices():
+    if not isinstance(voice, str) or voice in schema.voices():
         return None
     of_agent: Key = ("agents", agent.name)
     beneath: Key = ("voice",) if voice == agent.voice else ("session", "audio", "output", "voice")
     return (*of_agent, *beneath), voice
 
 
-def _hosted_problems(agent: Agent, document: YamlSource) -> Iterator[FileError]:
+def _hosted_problems(
+    agent: Agent, document: YamlSource, schema: SessionSchema
+) -> Iterator[FileError]:
     """Check hosted MCP servers against the vendor's own types."""
     unset = {name: "-" for server in agent.hosted.values() for name in server.secrets}
     hosted = {"type": "realtime", "tools": hosted_tools(agent, unset)}
-    for (_, index, field, *_), problem in session_schema.problems(hosted):
+    for (_, index, field, *_), problem in schema.problems(hosted):
         label = list(agent.hosted)[int(index)]
         key = _OURS.get(str(field), str(field))
         yield document.error(("agents", agent.name, "mcp", label, key), problem)
@@ -274,20 +281,20 @@ def _hosted_problems(agent: Agent, document: YamlSource) -> Iterator[FileError]:
 _OURS: Final = {"connector_id": "connector", "server_url": "url", "require_approval": "approval"}
 
 
-def _warnings(agent: Agent, document: YamlSource) -> Iterator[str]:
+def _warnings(agent: Agent, document: YamlSource, schema: SessionSchema) -> Iterator[str]:
     """Yield one line for each thing that works otherwise than its writer probably thinks."""
     of_agent: Key = ("agents", agent.name)
     for key, problem in chain(_path_warnings(agent), _record_warnings(agent)):
         yield document.warning((*of_agent, key), problem)
     for where, problem in unfilled(agent):
         yield document.warning((*of_agent, *where), problem)
-    unknown = _unknown_voice(agent)
+    unknown = _unknown_voice(agent, schema)
     if unknown is not None:
         where, voice = unknown
         yield document.warning(
             where,
             f"{voice} is not known as a voice: with an unknown voice OpenAI refuses every call. "
-            f"Known: {', '.join(session_schema.voices())}",
+            f"Known: {', '.join(schema.voices())}",
         )
     for label, server in agent.mcp.items():
         if server.connector is not None:

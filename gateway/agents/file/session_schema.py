@@ -35,24 +35,26 @@ _BETA: Final[Mapping[str, str]] = {
 _GONE: Final = frozenset({"temperature"})
 
 
-def problems(session: Mapping[str, Any]) -> Iterator[Problem]:
-    """Each field that is unknown, missing or of the wrong type, with its path."""
-    of_session = table()
-    return _Check(of_session["$defs"]).against(of_session, session, ())
+class SessionSchema:
+    """The vendor's types of a session, as JSON Schema.
 
+    Whoever checks a file reads them once, and does not retain them: nothing is checked while
+    the gateway runs.
+    """
 
-def voices() -> list[str]:
-    """Return the names of the vendor's voices; its types let any other text pass."""
-    definitions = table()["$defs"]
-    of_output = definitions["realtime_audio_config_output.RealtimeAudioConfigOutput"]
-    members = of_output["properties"]["voice"]["anyOf"]
-    return [str(name) for member in members for name in member.get("enum", ())]
+    def __init__(self) -> None:
+        here = files("gateway.agents.file")
+        self.table: Any = json.loads(here.joinpath("realtime_session.json").read_bytes())
 
+    def problems(self, session: Mapping[str, Any]) -> Iterator[Problem]:
+        """Each field that is unknown, missing or of the wrong type, with its path."""
+        return _Check(self.table["$defs"]).against(self.table, session, ())
 
-def table() -> Any:
-    """Return the vendor's types of a session as JSON Schema."""
-    # Read each time and not retained: nothing is checked while the gateway runs.
-    return json.loads(files("gateway.agents.file").joinpath("realtime_session.json").read_bytes())
+    def voices(self) -> list[str]:
+        """Return the names of the vendor's voices; its types let any other text pass."""
+        of_output = self.table["$defs"]["realtime_audio_config_output.RealtimeAudioConfigOutput"]
+        members = of_output["properties"]["voice"]["anyOf"]
+        return [str(name) for member in members for name in member.get("enum", ())]
 
 
 class _Check:

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from gateway.simulator.audio.analysis import write_stereo
 from gateway.simulator.audio.turn_measurement import MeasuredTurn, percentile
-from gateway.simulator.rehearsal import timeline
 from gateway.simulator.rehearsal.record import RehearsalRecord, all_latencies_ms
 
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -29,6 +28,9 @@ def write(record: RehearsalRecord, folder: Path, *, picture: bool) -> list[Path]
     files[0].write_text(json.dumps(record.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     write_stereo(files[1], record.spoken, record.heard)
     if picture:
+        # Half of the time that `gateway simulate` takes to start would be this import.
+        from gateway.simulator.rehearsal import timeline  # noqa: PLC0415
+
         files.append(folder / "timeline.png")
         timeline.draw(record, files[-1])
     return files

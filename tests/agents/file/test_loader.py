@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway import limits
 from gateway.agents.builtin_tools import definitions
-from gateway.agents.file import session_schema
 from gateway.agents.file.loader import DEFAULT_AGENTS, load_agents
+from gateway.agents.file.session_schema import SessionSchema
 from gateway.agents.session import session_of
 from gateway.errors import AgentFileError
 
@@ -74,7 +74,7 @@ def test_the_examples_are_good(example: Path) -> None:
     assert agent.greeting
     for each in book.agents.values():
         assert {"end_call", "take_message"} & set(each.tools), "which its instructions offer"
-    assert not list(session_schema.problems(session_of(agent, definitions(agent))))
+    assert not list(SessionSchema().problems(session_of(agent, definitions(agent))))
     assert book.warnings == ()
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from openai.types.realtime import RealtimeSessionCreateRequest
 from pydantic import ValidationError
 
-from gateway.agents.file import session_schema
+from gateway.agents.file.session_schema import SessionSchema
 
 
 def found(**session: Any) -> list[tuple[str, str]]:
-    checked = session_schema.problems({"type": "realtime"} | session)
+    checked = SessionSchema().problems({"type": "realtime"} | session)
     return [(".".join(map(str, path)), problem) for path, problem in checked]
 
 
@@ -176,7 +176,7 @@ def test_what_passes_here_passes_there(index: int, value: Any) -> None:
     session = deepcopy(WHOLE)
     container, key = places(session)[index]
     container[key] = value
-    if not list(session_schema.problems(session)):
+    if not list(SessionSchema().problems(session)):
         try:
             RealtimeSessionCreateRequest.model_validate(session)
         except ValidationError as error:
@@ -190,4 +190,4 @@ def test_an_unknown_field_is_found_anywhere(index: int) -> None:
     container, key = places(session)[index]
     if isinstance(container, dict) and "parameters" not in (key, *container):
         container["xyzzy"] = 1
-        assert [path[-1] for path, _ in session_schema.problems(session)] == ["xyzzy"]
+        assert [path[-1] for path, _ in SessionSchema().problems(session)] == ["xyzzy"]

@@ -113,6 +113,80 @@ async def test_what_was_decided_before_the_end_was_noticed_holds(
     assert state.history[-1].text == "My word is heron."
 
 
+async def test_a_newer_stream_s_state_outlasts_the_end_of_an_older_one(
+    rig: GatewayRig, store: Store
+) -> None:
+    """The caller is with another process already when this one sees that its stream ended."""
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
+        newer = state_of(call)
+        newer.streams += 1
+        await snapshots.write(call.facts.call_sid, newer)
+        call.machine.history.caller_said("turn_1", "My word is heron.")
+        await snapshots.ended(call, Ending.DRAINED)
+    state = await snapshots.load(call.facts.call_sid)
+    assert state is not None
+    assert state.streams == newer.streams
+    assert "heron" not in str(state.history)
+
+
+async def test_what_was_decided_for_an_older_stream_does_not_hold(
+    rig: GatewayRig, store: Store
+) -> None:
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
+        older = state_of(call)
+        older.streams -= 1
+        older.silently, older.opening = True, "Say that you are back."
+        await snapshots.write(call.facts.call_sid, older)
+        await snapshots.ended(call, Ending.DRAINED)
+    state = await snapshots.load(call.facts.call_sid)
+    assert state is not None
+    assert state.streams == older.streams + 1
+    assert (state.silently, state.opening) != (True, "Say that you are back.")
+
+
+@pytest.mark.parametrize(
+    ("ending", "kept"),
+    [
+        (Ending.MEDIA_BROKEN, True),
+        (Ending.TRANSFERRED, True),
+        (Ending.CALLER_HUNG_UP, False),
+        (Ending.OPERATOR_HUNG_UP, False),
+    ],
+)
+async def test_a_state_is_kept_where_the_caller_may_come_back(
+    rig: GatewayRig, store: Store, ending: Ending, kept: bool
+) -> None:
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
+        snapshots.remember(call, ending)
+        at_once = await snapshots.load(call.facts.call_sid)
+        assert (at_once is not None) == kept, "the carrier may ask in the next moment"
+        await snapshots.save(call)
+        await snapshots.ended(call, ending)
+    assert (await snapshots.known(call.facts.call_sid) is not None) == kept
+
+
+async def test_a_call_that_never_arrived_leaves_no_state_but_is_expected(store: Store) -> None:
+    snapshots = SnapshotStore(store, list, PrivacyFilter())
+    facts = CallInfo("CA1", "+15550123", "+15550100", "reception", "media-streams")
+    await snapshots.expect("CA1", first_state(facts, NO_BRIEFING), "Say hello.")
+    assert await snapshots.load("CA1") is None
+    expected = await snapshots.known("CA1")
+    assert expected is not None
+    assert expected.opening == "Say hello."
+
+
+async def test_without_a_shared_store_nothing_is_written_while_calls_run(store: Store) -> None:
+    snapshots = SnapshotStore(store, list, PrivacyFilter())
+    assert not snapshots.shared
+    await snapshots.run()
+
+
 class CountingStore(Store):
     def __init__(self) -> None:
         super().__init__(MemoryStore(monotonic))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from call_doubles import MEDIA_CALL, SIP_CALL, TRUNK_CALL
+from structlog.testing import capture_logs
 
 from gateway.agents.config.agent import Agent
 from gateway.audio.g711 import audioop
@@ -352,6 +353,42 @@ async def test_its_pauses_are_among_the_gaps_in_whichever_process(
     other.uploader.close()
 
 
+@pytest.mark.parametrize("started_at", ["", "yesterday", "Sun, 99 Nov 2026 09:00:00 +0000"])
+async def test_of_one_that_began_nobody_knows_when_the_pauses_cannot_be_placed(
+    process: Process, started_at: str
+) -> None:
+    call = a_call(SIP_CALL, an_agent())
+    process.recordings.on_event(call, events.CallerConnected(0.0))
+    process.now = 0.25
+    process.recordings.on_event(call, events.RecordingPaused("tool"))
+    await process.done()
+    report = CarrierRecording(SIP_CALL.call_sid, SID, True, started_at)
+    await process.recordings.reported(report, an_agent())
+    await process.done()
+    info = process.stored.get_nowait()
+    assert info.began_at == "1970-01-01T00:00:00+00:00"
+    assert info.gaps == []
+
+
+async def test_a_job_that_cannot_be_read_stops_no_other(process: Process, carrier: Carrier) -> None:
+    carrier.failures = 1_000_000
+    await process.recordings.reported(REPORT, an_agent())
+    await process.failed()
+    for task in process.tasks:
+        task.cancel()
+    await process.done()
+    folder = process.spool.folder / "carrier"
+    assert [job.name for job in folder.glob("*.job")] == [f"{SID}.job"]
+    (folder / "RE0.job").write_bytes(b"{")
+    carrier.failures = 0
+    with capture_logs() as lines:
+        await process.recordings.run()
+        await process.done()
+    assert process.stored.qsize() == 1
+    unreadable = [line for line in lines if line["event"] == "recording_part_unreadable"]
+    assert [line["part"] for line in unreadable] == ["RE0"]
+
+
 async def test_a_trunk_says_that_it_cannot(process: Process) -> None:
     connected = events.CallerConnected(0.0)
     plain = Agent.model_validate({"name": "desk", "instructions": "Hi."})
@@ -381,3 +418,43 @@ async def test_a_pause_that_fails_is_tried_again_and_counted(
     await process.done()
     assert len(carrier.asked) == 4
     assert process.errors == ["carrier"]
+
+
+async def test_one_that_is_tried_again_does_not_undo_a_later_one(
+    process: Process, carrier: Carrier
+) -> None:
+    """Or what the caller says in secret would be recorded."""
+    call = a_call(SIP_CALL, an_agent())
+    carrier.failures = 1
+    process.recordings.on_event(call, events.RecordingResumed("tool"))
+    await asyncio.sleep(0)  # its task has begun
+    process.recordings.on_event(call, events.RecordingPaused("operator"))
+    await process.done()
+    assert carrier.asked == [f"resume {SIP_CALL.call_sid}", f"pause {SIP_CALL.call_sid}"]
+    assert process.errors == []
+
+
+async def test_a_later_one_does_not_wait_until_an_earlier_one_is_tried_again(
+    tmp_path: Path, carrier: Carrier
+) -> None:
+    process = Process(tmp_path, carrier, first_pause_s=3_600.0)
+    call = a_call(SIP_CALL, an_agent())
+    carrier.failures = 2  # the first wait is none
+    process.recordings.on_event(call, events.RecordingResumed("tool"))
+    while len(carrier.asked) < 2:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0)
+    process.recordings.on_event(call, events.RecordingPaused("operator"))
+    await process.done()
+    assert carrier.asked[-1] == f"pause {SIP_CALL.call_sid}"
+    process.uploader.close()
+
+
+async def test_a_pause_and_its_end_in_one_moment_are_both_asked_for(
+    process: Process, carrier: Carrier
+) -> None:
+    """The carrier refuses to resume what was never paused."""
+    call = a_call(SIP_CALL, an_agent())
+    process.recordings.on_event(call, events.RecordingPaused("tool"))
+    process.recordings.on_event(call, events.RecordingResumed("tool"))
+    await process.done()
+    assert carrier.asked == [f"pause {SIP_CALL.call_sid}", f"resume {SIP_CALL.call_sid}"]

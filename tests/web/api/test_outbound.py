@@ -47,6 +47,9 @@ agents:
   never:
     instructions: Call people.
     outbound: {from: "+14155550103", hours: {zone: Europe/Paris, "2020-01-01": "09:00-10:00"}}
+  always:
+    instructions: Call people.
+    outbound: {from: "+14155550104", hours: {zone: Europe/Paris, mon-sun: "00:00-24:00"}}
   asking:
     greeting: Hello {facts.name|there}.
     instructions: Call people.
@@ -231,6 +234,12 @@ async def test_who_is_not_to_be_called_is_not(
     _, client, rest = office
     assert says in refused(await dial(client, **body), status)
     assert rest.asked == []
+
+
+async def test_at_an_agents_hours_it_calls(office: Office) -> None:
+    _, client, rest = office
+    await placed(client, "always")
+    assert len(rest.placed) == 1
 
 
 async def test_nobody_is_called_before_it_is_said_whom(
