@@ -229,9 +229,8 @@ class StereoTimeline:
             if run.start is None:
                 delay_s = self._delay_s or 0.0
                 run.start = max(self._played_to, begin, self._position(run.sent_at + delay_s))
-            at = run.start + run.written
-            if at < begin:
-                run.start, at = run.start + begin - at, begin
+            at = max(begin, run.start + run.written)
+            run.start = at - run.written
             if at < until:
                 # Nothing, if it has all been played: then more may follow, or another run.
                 taken = run.sound[: until - at]

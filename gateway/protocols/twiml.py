@@ -196,7 +196,6 @@ class _Reader:
         self.open: list[_Element] = []
         self.root: _Element | None = None
         self.parser = expat.ParserCreate(namespace_separator=None)
-        self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._characters

@@ -191,6 +191,118 @@ def test_of_a_pause_nothing_is_kept_and_the_count_of_samples_stays(
     assert call.line.take_marks()[:1] == [RecordingMark("paused", begin, None)]
 
 
+def test_a_pause_is_marked_when_it_begins_and_again_when_it_has_ended() -> None:
+    call = Call()
+    call.control(line.KEEP, at(0))
+    call.live(SECOND)
+    call.control(line.PAUSED)
+    call.live(SECOND)
+    call.control(line.RESUMED)
+    call.live(SECOND)
+    call.control(line.PAUSED)
+    call.live(SECOND)
+    left, _ = tracks(call.record())
+    assert call.line.take_marks() == [
+        RecordingMark("paused", SECOND, None),
+        RecordingMark("paused", SECOND, 2 * SECOND),
+        RecordingMark("paused", 3 * SECOND, None),
+        RecordingMark("paused", 3 * SECOND, 4 * SECOND),  # the call ended in it
+    ]
+    assert len(left) == 4 * SECOND
+    assert set(left[3 * SECOND :]) == {0xFF}
+
+
+def test_a_pause_from_before_the_consent_begins_with_what_is_kept() -> None:
+    call = Call()
+    call.live(SECOND)
+    call.control(line.PAUSED)
+    call.live(SECOND)
+    call.control(line.KEEP, at(2 * SECOND))
+    call.live(SECOND)
+    call.control(line.RESUMED)
+    call.live(SECOND)
+    left, _ = tracks(call.record())
+    assert left == b"\xff" * SECOND + bytes(call.spoken)[3 * SECOND :]
+    assert call.line.take_marks() == [RecordingMark("paused", 0, SECOND)]
+
+
+def test_orders_that_are_given_twice_hold_once() -> None:
+    call = Call()
+    call.control(line.KEEP, at(0))
+    call.live(SECOND)
+    call.control(line.RESUMED)
+    call.control(line.KEEP, at(SECOND))
+    call.live(SECOND)
+    call.control(line.PAUSED)
+    call.live(SECOND)
+    call.control(line.PAUSED)
+    call.live(SECOND)
+    left, _ = tracks(call.record())
+    assert left == bytes(call.spoken)[: 2 * SECOND] + b"\xff" * (2 * SECOND)
+    assert call.line.take_marks()[-1] == RecordingMark("paused", 2 * SECOND, 4 * SECOND)
+
+
+def test_what_happens_before_the_first_frame_stands_at_the_beginning() -> None:
+    call = StereoTimeline()
+    call.add([(line.KEEP, BEGAN, BEGAN), (line.PAUSED, BEGAN, None), (line.KEY, BEGAN, None)])
+    assert call.kept_from_s is None
+    assert call.take_marks() == [RecordingMark("paused", 0, None)]
+    call.add([(line.CALLER, at(FRAME), ("0", b"\1" * FRAME))])
+    assert call.kept_from_s == BEGAN
+
+
+def test_of_very_many_pauses_the_first_are_named() -> None:
+    call = StereoTimeline()
+    call.add([(line.CALLER, BEGAN, ("0", b"\0")), (line.KEEP, BEGAN, BEGAN)])
+    for nth in range(limits.MARKED_MAX):
+        call.add([(line.PAUSED, at(2 * nth), None), (line.RESUMED, at(2 * nth + 1), None)])
+    assert len(call.take_marks()) == limits.MARKED_MAX
+
+
+@pytest.mark.parametrize(
+    ("nth", "is_known"), [(limits.MARKS_MAX, True), (limits.MARKS_MAX + 1, False)]
+)
+def test_as_many_marks_as_are_waited_for(nth: int, is_known: bool) -> None:
+    """The last of them still tells how long the way to the carrier and back is."""
+    call, delay = StereoTimeline(), 800
+    call.add([(line.KEEP, BEGAN, BEGAN), (line.CALLER, at(FRAME), ("0", b"\1" * FRAME))])
+    call.add([(line.PLAYED, at(FRAME), b"\2" * FRAME)])
+    call.add((line.MARKED, at(FRAME), f"0:{n}") for n in range(1, nth + 1))
+    call.add([(line.ACKNOWLEDGED, at(2 * FRAME + delay), f"0:{nth}")])
+    _, right = tracks(call.end(at(SECOND)))
+    assert right.index(b"\2") == FRAME + (delay if is_known else 0)
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "begins_ms"),
+    [
+        (limits.CALLER_AHEAD_MAX_MS, limits.CALLER_AHEAD_MAX_MS),
+        (limits.CALLER_AHEAD_MAX_MS + 1, 20),
+    ],
+)
+def test_a_frame_may_be_so_far_ahead_of_the_clock(ahead_ms: int, begins_ms: int) -> None:
+    """It begins where it says; one that says more follows on the one before."""
+    call = StereoTimeline()
+    call.add([(line.KEEP, BEGAN, BEGAN), (line.CALLER, at(FRAME), ("0", b"\1" * FRAME))])
+    call.add([(line.CALLER, BEGAN, (str(ahead_ms), b"\2" * FRAME))])
+    left, _ = tracks(call.end(at(4 * SECOND)))
+    assert left.index(b"\2") == begins_ms * 8
+
+
+def test_a_frame_that_comes_just_in_time_stands_where_sound_was_given_out() -> None:
+    """What begins before is too late: silence was written there."""
+    call = StereoTimeline()
+    call.add([(line.KEEP, BEGAN, BEGAN), (line.CALLER, at(FRAME), ("0", b"\1" * FRAME))])
+    until = 2 * SECOND
+    now = at(until + SETTLED + limits.CALLER_LATE_MAX_MS * 8)
+    written, _ = tracks(call.settled(now))
+    assert written == b"\1" * FRAME + b"\xff" * (until - FRAME)
+    call.add([(line.CALLER, now, (str(until // 8 - 1), b"\2" * FRAME))])
+    call.add([(line.CALLER, now, (str(until // 8), b"\3" * FRAME))])
+    left, _ = tracks(call.end(now))
+    assert left[:FRAME] == b"\3" * FRAME
+
+
 def test_nothing_before_the_consent_was_heard_is_kept() -> None:
     call = Call()
     call.live(3 * SECOND)

@@ -46,3 +46,10 @@ def test_keys_are_as_loud_on_each_line() -> None:
     telephone = np.frombuffer(mulaw_to_pcm(MULAW_8K.keys("1")), np.int16).astype(float)
     browser = np.frombuffer(PCM_24K.keys("1"), np.int16).astype(float)
     assert browser.std() == pytest.approx(telephone.std(), rel=0.05)
+
+
+@pytest.mark.parametrize(("wire", "bytes_per_sample"), [(MULAW_8K, 1), (PCM_24K, 2)])
+def test_a_millisecond_has_the_bytes_of_its_samples(
+    wire: WireFormat, bytes_per_sample: int
+) -> None:
+    assert wire.sample_rate * bytes_per_sample == wire.bytes_per_ms * 1000

@@ -1,7 +1,7 @@
 """Calls that are always drawn alike, and a digest of each part of what came of them.
 
 The other tests of `gateway/call` say what is right, each of one thing. These say what is so: of
-some hundred drawn calls every command, event, deadline and snapshot is held, also what no other
+some two hundred drawn calls every command, event, deadline and snapshot is held, also what no other
 test mentions. A change of what a call does cannot happen unnoticed; whether it was meant is for a
 person to say. To look at one call, and to compare it with what another tree makes of it:
 
@@ -20,7 +20,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from call import drawn_agents, test_machine_any, test_machine_any_sip, vendor_events, wires
+from call import (
+    drawn_agents,
+    test_machine_any,
+    test_machine_any_sip,
+    vendor_events,
+    wide_calls,
+    wires,
+)
 from call.either_path import WISHES
 from call.liveness import Peace, Ways
 from call.sideband import cleared, started, stopped
@@ -33,7 +40,7 @@ from gateway.call.snapshot import encode
 from gateway.call.state_machines import CallPhase, LinkState
 
 FILE: Final = Path(__file__).with_suffix(".txt")
-CALLS: Final = {"media": 80, "sip": 60}
+CALLS: Final = {"media": 80, "sip": 60, "wide": 80}
 ANSWERERS: Final = ("human", "machine", "fax", "unknown")
 _SCENES: Final = 14
 
@@ -59,6 +66,10 @@ class Trace:
     def __init__(self, umpire: Umpire, call: Any) -> None:
         self._umpire, self._call = umpire, call
         self.lines: list[str] = []
+
+    def follows(self, call: Any) -> None:
+        """The call is led by another process from here on."""
+        self._call = call
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._umpire, name)
@@ -93,7 +104,7 @@ def scenes(name: str) -> Iterator[str]:
     """Yield what happened in each scene of a call, to its end."""
     dice = Dice(name)
     path, _, _ = name.partition("-")
-    yield from _media(dice) if path == "media" else _sip(dice)
+    yield from {"media": _media, "sip": _sip, "wide": _wide}[path](dice)
 
 
 def digests(name: str) -> list[str]:
@@ -381,6 +392,34 @@ def _on_sideband(machine: Any, dice: Dice) -> list[Callable[[], object]]:
         ),
         lambda: machine.sideband_blinks(one_of(0.0, 0.1, 7.9)),
     ]
+
+
+# --- With all that an agent can do ---
+
+
+def _wide(dice: Dice) -> Iterator[str]:
+    one_of = dice.one_of
+    machine = wide_calls.WideCall()
+    machine.is_called(wide_calls.agent_of(one_of), one_of)
+    trace: Any = Trace(machine.umpire, machine.call)
+    machine.umpire = trace
+    one_of(*machine.decisions(one_of))()
+    machine.arrives()
+    plays = [*machine.plays(one_of, trace), *_either(machine, trace, dice)]
+    for _ in range(_SCENES):
+        for _ in range(2):
+            if machine.call.phase is not CallPhase.CLOSED:
+                one_of(*plays)()
+        yield _with_line(trace, machine)
+    machine.ends(one_of)
+    yield _with_line(trace, machine)
+
+
+def _with_line(trace: Any, machine: Any) -> str:
+    """Return a scene with what the line has counted, and what is there to be recorded."""
+    counted, tap = machine.call.media_counters(machine.now), machine.call.line.tap
+    recorded = [] if tap is None else tap.take()
+    return f"{trace.scene()}\n{counted}\n{machine.call.not_understood().hex()}\n{recorded}"
 
 
 def main() -> int:

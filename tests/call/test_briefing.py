@@ -92,3 +92,24 @@ def test_what_cannot_be_told_is_named_and_the_rest_is_told(
     assert len(problems) == 1
     assert problem in problems[0]
     assert len(briefing.facts) == (len(facts) - 1 if facts else 1)
+
+
+@pytest.mark.parametrize(
+    ("about", "facts"),
+    [
+        ("x" * limits.briefing.ABOUT_MAX_CHARS, {}),
+        ("", {"name": "x" * limits.briefing.FACT_VALUE_MAX_CHARS}),
+        ("", {f"f{n}": "x" for n in range(limits.briefing.FACTS_MAX)}),
+        # Names count too: of four characters here.
+        ("", {f"f{n:03}": "x" * 496 for n in range(limits.briefing.FACTS_MAX_CHARS // 500)}),
+    ],
+)
+def test_just_so_much_can_be_told(about: str, facts: dict[str, str]) -> None:
+    assert briefing_of(about, facts) == (Briefing(about, facts), [])
+
+
+def test_facts_that_fill_all_the_room_leave_none() -> None:
+    facts = {f"f{n:03}": "x" * 496 for n in range(limits.briefing.FACTS_MAX_CHARS // 500)}
+    briefing, problems = briefing_of("", facts | {"a": ""})
+    assert briefing.facts == facts
+    assert len(problems) == 1

@@ -72,6 +72,27 @@ def test_the_oldest_go_beyond_the_bounds() -> None:
     assert history.items[-1].item_id == "long"
 
 
+def test_just_so_many_words_are_kept() -> None:
+    line = limits.call.TRANSCRIPT_LINE_MAX_CHARS
+    lines, rest = divmod(limits.call.HISTORY_MAX_CHARS, line)
+    history = ConversationHistory()
+    for n in range(lines):
+        history.caller_said(f"turn_{n}", "x" * line)
+    history.caller_said("last", "x" * rest)
+    assert (len(history.items), history.chars) == (lines + 1, limits.call.HISTORY_MAX_CHARS)
+    history.caller_said("more", "x")
+    assert history.items[0].item_id == "turn_1"
+
+
+def test_a_sentence_that_was_heard_to_its_end_is_not_cut() -> None:
+    """What was heard to its last millisecond is not cut at all."""
+    history = ConversationHistory()
+    history.model_sounds("item_1", 1000)
+    history.model_says("item_1", "one  two")
+    history.cut("item_1", 1000)
+    assert texts(history) == [("model", "one  two")]
+
+
 def test_a_later_state_brings_only_the_differences() -> None:
     known = [HistoryItem("caller", 1, "Hi.", "turn_1"), HistoryItem("model", 2, "I see", "item_1")]
     history = ConversationHistory(list(known))

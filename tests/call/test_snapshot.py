@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from call.play import Book, answered, appends, asks_for_an_answer, next_frame, nothing
+from call.play import Book, answered, appends, asks, asks_for_an_answer, next_frame, nothing
 from call.session.test_reconnect import GONE, back, conversation, told
 from call.tools.test_function_calls import agent_with, calling, finished
 from call.vendor_events import (
@@ -20,6 +20,7 @@ from call.vendor_events import (
 from gateway.call.dialogue import prompts
 from gateway.call.inputs import HistoryRestored, ShowImageRequested
 from gateway.call.snapshot import CallSnapshot, decode, encode
+from gateway.protocols.realtime_server import TranscriptDone
 
 
 def kept(book: Book) -> CallSnapshot:
@@ -61,6 +62,33 @@ def test_silently_the_answer_that_the_caller_waits_for_is_given() -> None:
     other >> session_created() << ... >> session_updated(other.agent) << ...
     other >> start() << ... >> next_frame
     other << appends(20) << asks_for_an_answer << nothing
+
+
+def silently(book: Book) -> Book:
+    """The call goes on in another process, and the caller is to notice nothing."""
+    state = kept(book)
+    state.silently = True
+    return resumed(state) << ... >> start() << ... >> next_frame << appends(20)
+
+
+def test_silently_an_answer_that_broke_off_goes_on_where_it_was_cut() -> None:
+    book = conversation() >> response_created("resp_2") << ...
+    book >> audio_delta("item_2", ms=400, response_id="resp_2") << ...
+    book >> model_says("item_2", "Our opening hours are", "resp_2") << ...
+    other = silently(book)
+    other << asks('"Our opening hours are" Go on from precisely there') << nothing
+
+
+def test_silently_nothing_is_said_behind_an_answer_that_was_complete() -> None:
+    book = conversation() >> TranscriptDone(
+        response_id="resp_1", item_id="item_1", transcript="Heron, I see."
+    )
+    silently(book << ...) << nothing
+
+
+def test_silently_what_a_function_said_is_passed_on() -> None:
+    book = calling(agent_with(), ("hours", "call_1")) >> finished("call_1") << ...
+    silently(book) << asks_for_an_answer << nothing
 
 
 def test_a_picture_is_remembered_as_one_that_was_seen() -> None:

@@ -264,7 +264,18 @@ def unit(name: str, series: dict[str, str], at: str, firing: int) -> dict[str, o
     }
 
 
-def run_units(folder: Path, units: list[dict[str, object]], rules: Path = RULES) -> None:
+GROUPS = yaml.safe_load(RULES.read_text())["groups"]
+
+
+def run_units(folder: Path, name: str, units: list[dict[str, object]]) -> None:
+    """Run tests of the group of that name, or in which an alert of that name stands.
+
+    No rule needs one of another group, and each test evaluates all rules that it is given.
+    """
+    groups = [one for one in GROUPS if name in (one["name"], *map(_alert, one["rules"]))]
+    assert len(groups) == 1, name
+    rules = folder / "rules.yaml"
+    rules.write_text(yaml.safe_dump({"groups": groups}))
     file = folder / "units.yaml"
     file.write_text(
         yaml.safe_dump({"rule_files": [str(rules)], "evaluation_interval": "2m", "tests": units})
@@ -272,25 +283,23 @@ def run_units(folder: Path, units: list[dict[str, object]], rules: Path = RULES)
     promtool("test", "rules", file)
 
 
-GROUPS = yaml.safe_load(RULES.read_text())["groups"]
+def _alert(rule: dict[str, Any]) -> Any:
+    return rule.get("alert")
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group["name"])
 def test_each_fires_and_each_is_quiet(tmp_path: Path, group: dict[str, Any]) -> None:
-    """Group by group: no rule needs another one's, and each unit evaluates all it is given."""
-    rules = tmp_path / "rules.yaml"
-    rules.write_text(yaml.safe_dump({"groups": [group]}))
     cases = {rule["alert"]: CASES[rule["alert"]] for rule in group["rules"] if "alert" in rule}
     units = [unit(name, case.firing, case.at, 1) for name, case in cases.items()]
     units += [unit(name, case.calm, case.at, 0) for name, case in cases.items()]
-    run_units(tmp_path, units, rules)
+    run_units(tmp_path, group["name"], units)
 
 
 def test_an_mcp_server_that_fails_is_found_like_a_function(tmp_path: Path) -> None:
     fails = {f'{MCP}"ok"}}': "0+1x600", f'{MCP}"http_error"}}': "0+1x600"}
     once = {f'{MCP}"http_error"}}': "0x20 1x600"}
     name = "GatewayToolsFail"
-    run_units(tmp_path, [unit(name, fails, "30m", 1), unit(name, once, "30m", 0)])
+    run_units(tmp_path, name, [unit(name, fails, "30m", 1), unit(name, once, "30m", 0)])
 
 
 def test_nobody_is_woken_for_three_slow_turns_in_the_night(tmp_path: Path) -> None:
@@ -298,18 +307,18 @@ def test_nobody_is_woken_for_three_slow_turns_in_the_night(tmp_path: Path) -> No
         name: "0x80 1x10 2x10 3x500" if not re.search('le="[12]', name) else FOR_EVER
         for name in turns(0, 1)
     }
-    run_units(tmp_path, [unit("GatewayCallersWait", few, "110m", 0)])
+    run_units(tmp_path, "GatewayCallersWait", [unit("GatewayCallersWait", few, "110m", 0)])
 
 
 def test_nobody_is_woken_for_one_failure_of_few_calls(tmp_path: Path) -> None:
     one = 'gateway_calls_ended_total{agent="a",path="sip",ending='
     few = {f'{one}"caller_hung_up"}}': "0+0.04x600", f'{one}"model_lost"}}': "0x80 1x500"}
-    run_units(tmp_path, [unit("GatewayCallsEndBadly", few, "90m", 0)])
+    run_units(tmp_path, "GatewayCallsEndBadly", [unit("GatewayCallsEndBadly", few, "90m", 0)])
 
 
 def test_processes_that_die_wake_somebody_also_on_the_sip_path(tmp_path: Path) -> None:
     died = {'gateway_resumes_total{how="adopted"}': "0x20 20x500", **ACTIVE}
-    run_units(tmp_path, [unit("GatewayCallsResumed", died, "25m", 1)])
+    run_units(tmp_path, "GatewayCallsResumed", [unit("GatewayCallsResumed", died, "25m", 1)])
 
 
 @pytest.mark.parametrize(
@@ -319,7 +328,7 @@ def test_each_stage_of_the_wait_has_its_goal(tmp_path: Path, name: str, bound: s
     slow = {**turns(9, 10), **stage(name, bound, 4)}
     browser = {**turns(9, 10), **stage(name, bound, 4, path="browser")}
     alert = "GatewayWaitAboveGoal"
-    run_units(tmp_path, [unit(alert, slow, "3h", 1), unit(alert, browser, "3h", 0)])
+    run_units(tmp_path, alert, [unit(alert, slow, "3h", 1), unit(alert, browser, "3h", 0)])
 
 
 def test_a_call_that_was_resumed_has_not_ended_badly(tmp_path: Path) -> None:
@@ -328,7 +337,9 @@ def test_a_call_that_was_resumed_has_not_ended_badly(tmp_path: Path) -> None:
         'gateway_resumes_total{how="handed_over"}': "0+5x600",
         **ended(5, 0),
     }
-    run_units(tmp_path, [unit("GatewayCallsEndBadly", handed_over, "30m", 0)])
+    run_units(
+        tmp_path, "GatewayCallsEndBadly", [unit("GatewayCallsEndBadly", handed_over, "30m", 0)]
+    )
 
 
 def test_a_slow_burn_wakes_too_but_not_when_it_is_over(tmp_path: Path) -> None:
@@ -338,13 +349,13 @@ def test_a_slow_burn_wakes_too_but_not_when_it_is_over(tmp_path: Path) -> None:
         fast = 6 if re.search('le="[12]', name) else 10
         over[name] = f"0+{fast}x360 {fast * 360 + 10}+10x200"
     name = "GatewayCallersWait"
-    run_units(tmp_path, [unit(name, slow, "7h", 1), unit(name, over, "7h", 0)])
+    run_units(tmp_path, name, [unit(name, slow, "7h", 1), unit(name, over, "7h", 0)])
 
 
 def test_an_alert_that_could_not_fail_would_be_found(tmp_path: Path) -> None:
     """The way the tests above ask does tell the difference."""
     with pytest.raises(AssertionError, match="FAILED"):
-        run_units(tmp_path, [unit("GatewayDown", BUILT, "90m", 1)])
+        run_units(tmp_path, "GatewayDown", [unit("GatewayDown", BUILT, "90m", 1)])
 
 
 # --- What stands in the files ---

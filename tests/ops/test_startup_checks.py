@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import obstore.store
 import pytest
 import yaml
 
@@ -75,6 +77,17 @@ def test_a_mistake_in_the_file_has_its_line_and_not_the_setting(tmp_path: Path) 
     with pytest.raises(AgentFileError) as refused:
         agents_of(settings(GATEWAY_AGENTS=file))
     assert "GATEWAY_AGENTS" not in str(refused.value)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_recorded_calls_need_is_imported_at_the_start_and_not_where_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    monkeypatch.setattr(obstore, "store", obstore.store)  # as it is, after the test
+    monkeypatch.delitem(sys.modules, "obstore.store")
+    more = {"recording": {"consent": "This call is recorded."}} if recorded else {}
+    checked_agents(settings(GATEWAY_AGENTS=agents_file(tmp_path, **more)))
+    assert ("obstore.store" in sys.modules) == recorded
 
 
 @pytest.mark.parametrize("missing", SIP)

@@ -64,3 +64,14 @@ def test_what_is_essential_is_strict(bad: Any) -> None:
 def test_the_number_of_repairs_is_bounded() -> None:
     with pytest.raises(msgspec.ValidationError):
         convert_leniently(GOOD | {"leaves": [None] * 1000}, Tree)
+
+
+def test_as_many_repairs_as_are_made() -> None:
+    """Each of them reads the whole document once more."""
+    for odd, is_read in ((16, True), (17, False)):
+        document = deepcopy(GOOD) | {"leaves": [None] * odd}
+        if is_read:
+            assert convert_leniently(document, Tree) == (Tree(Leaf("a", 1)), ("leaves",) * odd)
+        else:
+            with pytest.raises(msgspec.ValidationError):
+                convert_leniently(document, Tree)

@@ -92,6 +92,14 @@ def test_start_is_read_in_full() -> None:
     )
 
 
+def test_a_stream_that_does_not_say_how_many_channels_has_one() -> None:
+    message = json.loads(said(DOCUMENTED["start"]))
+    del message["start"]["mediaFormat"]["channels"]
+    start = wire.parse(said(message))
+    assert isinstance(start, wire.Start)
+    assert start.start.media_format == wire.MediaFormat("audio/x-mulaw", 8000, 1)
+
+
 def test_media_decodes_its_sound() -> None:
     media = wire.parse(said(DOCUMENTED["media"]))
     assert media == wire.Media(SID, wire.MediaBody(SOUND, "25"))

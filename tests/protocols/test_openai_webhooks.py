@@ -256,6 +256,34 @@ def test_as_many_headers_as_are_allowed() -> None:
     assert len(incoming([header("X", "")] * MOST_HEADERS).headers) == MOST_HEADERS
 
 
+def test_an_event_of_any_year_is_taken() -> None:
+    """From the beginning of Unix time to the last second of the year 9999."""
+    for created_at in (0, 253_402_300_799):
+        call = parse(body({"created_at": created_at}), MOST_HEADERS)
+        assert isinstance(call, IncomingCall)
+        assert call.created_at == created_at
+    with pytest.raises(PeerError):
+        parse(body({"created_at": 253_402_300_800}), MOST_HEADERS)
+
+
+def test_an_event_that_does_not_say_when_is_as_old_as_can_be() -> None:
+    event = {name: value for name, value in EVENT.items() if name != "created_at"}
+    call = parse(json.dumps(event).encode(), MOST_HEADERS)
+    assert isinstance(call, IncomingCall)
+    assert call.created_at == 0
+
+
+def test_the_longest_header_and_the_longest_user_are_read() -> None:
+    """What is longer than anybody's name or number is not looked at."""
+    for size, number in ((1024, "+15550100"), (1025, "")):
+        uri = "<sip:+15550100@h>"
+        value = f'"{"a" * (size - len(uri) - 2)}"{uri}'
+        assert len(value) == size
+        assert number_of(value) == number
+    assert number_of(f"sip:{'a' * 64}@h") == "a" * 64
+    assert number_of(f"sip:{'a' * 65}@h") == ""
+
+
 near = st.fixed_dictionaries(
     {},
     optional={

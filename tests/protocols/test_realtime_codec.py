@@ -566,3 +566,66 @@ def test_nothing_is_repaired_in_a_large_event() -> None:
     odd = {"type": "conversation.item.done", "item": {"type": "message", "id": 7}}
     assert isinstance(codec.parse(said(odd)), wire.RepairedEvent)
     assert kind_of_fault(said(odd | {"pad": "x" * MODEL_EVENT_LARGE_BYTES})) == "malformed"
+
+
+# --- What is just small enough ---
+
+
+def filled(event: dict[str, Any], size: int) -> bytes:
+    """An event with a field that makes it as long as that."""
+    bare = len(said(event | {"pad": ""}))
+    return said(event | {"pad": "x" * (size - bare)})
+
+
+ITEM = {"type": "conversation.item.done", "item": {"type": "message"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "most"),
+    [
+        (ITEM, MODEL_EVENT_MAX_BYTES),
+        (
+            OF_ITEM | {"type": "response.output_audio.delta", "delta": "A" * 800},
+            MODEL_SOUND_MAX_BYTES,
+        ),
+        # Up to this size nobody counts its parts.
+        (ITEM | {"new": [0] * (MODEL_EVENT_PARTS_MAX + 1)}, MODEL_EVENT_LARGE_BYTES),
+    ],
+    ids=["event", "sound", "parts"],
+)
+def test_an_event_of_just_the_largest_size_is_read(event: dict[str, Any], most: int) -> None:
+    assert type(codec.parse(filled(event, most))) is OURS[event["type"]]
+    assert kind_of_fault(filled(event, most + 1)) == "oversized_message"
+
+
+def test_an_event_of_just_as_many_parts_as_may_be_is_read() -> None:
+    """A comma or a brace begins each of them."""
+    text = filled(ITEM | {"new": [0]}, MODEL_EVENT_LARGE_BYTES + 1)
+    more = MODEL_EVENT_PARTS_MAX - text.count(b",") - text.count(b"{")
+    for zeros, fault in ((more, ""), (more + 1, "oversized_message")):
+        whole = text.replace(b"[0]", b"[0" + b",0" * zeros + b"]")
+        if fault:
+            assert kind_of_fault(whole) == fault
+        else:
+            assert isinstance(codec.parse(whole), wire.ItemDone)
+
+
+def test_a_large_event_is_repaired_up_to_a_size() -> None:
+    odd = {"type": "conversation.item.done", "item": {"type": "message", "id": 7}}
+    repaired = codec.parse(filled(odd, MODEL_EVENT_LARGE_BYTES))
+    assert isinstance(repaired, wire.RepairedEvent)
+    assert repaired.fields == ("item.id",)
+    assert kind_of_fault(filled(odd, MODEL_EVENT_LARGE_BYTES + 1)) == "malformed"
+
+
+def test_a_repair_is_reported_and_the_vendors_blank_is_none() -> None:
+    """A number in text is read as it is meant, but counted: something has changed there."""
+    started = {"type": "input_audio_buffer.speech_started", "item_id": "i"}
+    read = wire.SpeechStarted(item_id="i", audio_start_ms=5, event_id="event_1")
+    in_text = codec.parse(said(started | {"audio_start_ms": "5"}))
+    assert in_text == wire.RepairedEvent(read, ())
+    blank = {"type": " input_audio_buffer.dtmf_event_received", "event": "9"}
+    key = wire.DtmfReceived(event="9", event_id="event_1")
+    assert codec.parse(said(blank)) == key
+    odd = codec.parse(said(blank | {"received_at": "now"}))
+    assert odd == wire.RepairedEvent(key, ("received_at",))

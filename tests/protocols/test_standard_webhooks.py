@@ -20,7 +20,15 @@ def test_a_message_verifies_with_each_of_its_secrets(secret: str) -> None:
     assert Webhook(secret).verify(body, headers) == {"caller": "+21671000001"}
 
 
-@pytest.mark.parametrize("secrets", ["", " , ", "plain", "whsec_", "whsec_%%%", "c2VjcmV0"])
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        *("", " , ", "plain", "whsec_", "whsec_%%%", "c2VjcmV0"),
+        # One character that is not base64: what is left would be another key than the sender's.
+        *("whsec_c2Vj cmV0", "whsec_c2Vj%cmV0", "whsec_c2VjcmV0\n!", "whsec_c2Vj-mV0"),
+        *(f"{OLD}, whsec_c2Vj%cmV0", "whsec_c2VjcmV0Cg"),
+    ],
+)
 def test_what_is_no_secret(secrets: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         signing_keys(secrets)

@@ -8,17 +8,26 @@ from gateway.errors import PeerError
 from gateway.limits.messages import MEDIA_PER_MESSAGE_MAX, TEXT_IN_MAX_CHARS
 from gateway.limits.tools import URL_MAX_CHARS
 from gateway.protocols.twilio_webhooks import (
+    CarrierRecording,
     Detection,
     MessageRequest,
     VoiceRequest,
     parse_detection,
     parse_message,
+    parse_recording,
     parse_voice,
 )
 
 CALL_SID, MESSAGE_SID = "CA" + "0aF" * 10 + "00", "SM" + "1" * 32
 CALL = {"CallSid": CALL_SID, "From": "+14155550123", "To": "+15550100", "CallStatus": "ringing"}
 TEXT = {"MessageSid": MESSAGE_SID, "From": "+14155550123", "To": "+15550100", "Body": " Hello. "}
+RECORDING_SID = "RE" + "2" * 32
+RECORDING = {
+    "CallSid": CALL_SID,
+    "RecordingSid": RECORDING_SID,
+    "RecordingStatus": "completed",
+    "RecordingStartTime": "Sun, 29 Nov 2026 08:11:11 +0000",
+}
 LONGEST = "sip:" + "x" * 251
 """255 characters, as long as an address may be."""
 
@@ -134,3 +143,33 @@ def test_who_answered(answered_by: str, who: str) -> None:
 def test_a_detection_of_no_call() -> None:
     with pytest.raises(PeerError):
         parse_detection({"CallSid": "x", "AnsweredBy": "human"})
+
+
+def test_a_recording_that_is_ready() -> None:
+    assert parse_recording(RECORDING) == CarrierRecording(
+        CALL_SID, RECORDING_SID, True, "Sun, 29 Nov 2026 08:11:11 +0000"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "complete"),
+    [({"RecordingStatus": "completed"}, True), ({}, True), ({"RecordingStatus": "absent"}, False)],
+)
+def test_a_recording_that_can_be_fetched(status: dict[str, str], complete: bool) -> None:
+    """Callbacks about completed ones need not say so."""
+    fields = {"CallSid": CALL_SID, "RecordingSid": RECORDING_SID} | status
+    assert parse_recording(fields) == CarrierRecording(CALL_SID, RECORDING_SID, complete, "")
+
+
+@pytest.mark.parametrize("wrong", [{"CallSid": ""}, {"CallSid": "x"}, {"RecordingSid": CALL_SID}])
+def test_a_recording_of_nothing(wrong: dict[str, str]) -> None:
+    with pytest.raises(PeerError) as refused:
+        parse_recording(RECORDING | wrong)
+    assert refused.value.kind == "malformed"
+
+
+def test_dates_and_attestations_are_no_longer_than_they_can_be() -> None:
+    """They are stored and logged: nobody may fill those by them."""
+    recording = parse_recording(RECORDING | {"RecordingStartTime": "x" * 65})
+    assert recording.started_at == "x" * 64
+    assert parse_voice(CALL | {"StirVerstat": "x" * 256}).attestation == "x" * 255

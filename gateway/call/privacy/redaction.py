@@ -172,8 +172,6 @@ class Redactor:
             return value
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, bool) or value is None:
-            return value
         if isinstance(value, int | float):
             text = str(value)
             redacted = self.text(text)

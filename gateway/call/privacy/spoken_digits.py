@@ -254,7 +254,7 @@ def _rest(
 
 
 def _below_hundred(words: _Words, at: int) -> tuple[int, int]:
-    word, following = _word(words, at), _word(words, at + 1)
+    word, following = _word(words, at), _next(words, at + 1)
     if word in _TENS:
         # In Arabic units stand before the tens: what follows is another number.
         return _tens(words, at, _TENS[word], 1) if word.isascii() else (_TENS[word], 1)
@@ -274,9 +274,9 @@ def _below_hundred(words: _Words, at: int) -> tuple[int, int]:
 def _tens(words: _Words, at: int, tens: int, used: int) -> tuple[int, int]:
     """Return "forty one", "quarante et un", "soixante-dix", "quatre-vingt-onze" as one number."""
     following = at + used
-    if _word(words, following) in _JOINS:
+    if _next(words, following) in _JOINS:
         following += 1
-    unit = _word(words, following)
+    unit = _next(words, following)
     if 1 <= _UNITS.get(unit, 0) <= 9:
         return tens + _UNITS[unit], following + 1 - at
     if tens in (60, 80) and unit in _TEENS:
@@ -287,10 +287,10 @@ def _tens(words: _Words, at: int, tens: int, used: int) -> tuple[int, int]:
 
 def _arabic_unit(words: _Words, at: int, unit: int) -> tuple[int, int]:
     """Return a unit, together with its ten or tens: "five ten", "five and twenty"."""
-    following = _word(words, at + 1)
+    following = _next(words, at + 1)
     if unit and following in _TEN:
         return 10 + unit, 2
-    tens = _word(words, at + 2)
+    tens = _next(words, at + 2)
     if unit and following == _ARABIC_AND and tens in _TENS:
         return _TENS[tens] + unit, 3
     return unit, 1
@@ -299,6 +299,11 @@ def _arabic_unit(words: _Words, at: int, unit: int) -> tuple[int, int]:
 def _goes_on(words: _Words, at: int) -> bool:
     """Return whether no comma, or the like, stands before this word."""
     return at < len(words) and words[at][1] - words[at - 1][2] <= 1
+
+
+def _next(words: _Words, at: int) -> str:
+    """Return the word that follows on the one before; "" behind a comma, which ends a number."""
+    return words[at][0] if _goes_on(words, at) else ""
 
 
 def _word(words: _Words, at: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from gateway import limits
 from gateway.ops.database.database import Database
+from gateway.ops.database.paging import page_of
 from gateway.ops.database.write_behind import Apply, Write, WriteBehind
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class AuditLog:
                 async with asyncio.timeout(limits.database.OWN_WRITES_MAX_S):
                     await self._writes.flushed()
 
-        def select_page(connection: Connection) -> list[Any]:
+        def select_page(connection: Connection) -> tuple[Sequence[Any], Any]:
             from sqlalchemy import desc, select, tuple_  # noqa: PLC0415 - on the thread
 
             from gateway.ops.database.schema import audit  # noqa: PLC0415
@@ -114,12 +115,10 @@ class AuditLog:
                 query = query.where(a.at < until_us)
             if after is not None:
                 query = query.where(tuple_(a.at, a.id) < tuple_(*after))
-            query = query.order_by(desc(a.at), desc(a.id)).limit(most + 1)
-            return list(connection.execute(query).all())
+            return page_of(connection, query.order_by(desc(a.at), desc(a.id)), most)
 
-        rows = await self._database.read(select_page)
-        following = (rows[most - 1].at, rows[most - 1].id) if len(rows) > most else None
-        return [_entry(row) for row in rows[:most]], following
+        rows, last = await self._database.read(select_page)
+        return [_entry(row) for row in rows], None if last is None else (last.at, last.id)
 
 
 def audit_appliers() -> Mapping[str, Apply]:

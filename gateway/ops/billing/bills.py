@@ -91,8 +91,8 @@ class Bills:
         self._prices, self._counters = prices, counters
         self._clock, self._wall_clock = clock, wall_clock
         self._budget_usd = budget_usd
-        self._day, self._today_usd = -1, Decimal()
-        self._all_usd = Decimal()
+        self._day = self._day_now()
+        self._today_usd = self._all_usd = Decimal()
         """Of all processes today, as far as it is known here."""
         self._unshared: dict[int, Decimal] = {}
         """By day: what other processes do not know of yet."""
@@ -146,8 +146,11 @@ class Bills:
             self._unshared[self._day] = self._unshared.get(self._day, Decimal()) + usd
             self._counters.charged(bill.agent, model, kind, usd)
 
+    def _day_now(self) -> int:
+        return int(self._wall_clock()) // DAY_S
+
     def _turn_page(self) -> None:
-        day = int(self._wall_clock()) // DAY_S
+        day = self._day_now()
         if day != self._day:
             self._day, self._today_usd, self._all_usd = day, Decimal(), Decimal()
 

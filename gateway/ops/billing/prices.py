@@ -29,7 +29,7 @@ KINDS: Final = (
 )
 """The closed set of what is paid for."""
 
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
 class _Part(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from gateway import limits
 from gateway.ops.database.database import Database
+from gateway.ops.database.paging import page_of
 from gateway.ops.database.sealing import Sealer
 from gateway.ops.delivery.outbox import DELIVERED, PARKED, PENDING, TakenEvent, label
 
@@ -186,12 +187,9 @@ class DeliveryQueue:
             query = query.where(d.state == state)
         if after is not None:
             query = query.where(tuple_(d.created_at, d.id) < tuple_(*after))
-        query = query.order_by(desc(d.created_at), desc(d.id)).limit(most + 1)
-        rows: Sequence[Any] = connection.execute(query).all()
-        following = None
-        if len(rows) > most:
-            following = (rows[most - 1].created_at, rows[most - 1].id)
-        return [_info(row) for row in rows[:most]], following
+        query = query.order_by(desc(d.created_at), desc(d.id))
+        rows, last = page_of(connection, query, most)
+        return [_info(row) for row in rows], None if last is None else (last.created_at, last.id)
 
     async def stats(self) -> DeliveryStats:
         """Return figures of the whole outbox, and delete what was delivered long ago."""

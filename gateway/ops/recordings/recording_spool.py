@@ -8,6 +8,7 @@ the spool next finds the part unlocked and goes on with it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
@@ -218,7 +219,7 @@ class PartWriter:
         at = self._journal.tell()
         try:
             if self._journal.write(data) != len(data):
-                raise OSError(28, "half a line")
+                raise OSError(errno.ENOSPC, "half a line")
         except OSError:
             os.ftruncate(self._journal.fileno(), at)
             self._journal.seek(at)

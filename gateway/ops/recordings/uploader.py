@@ -73,7 +73,7 @@ class RecordingUploader:
         self._is_running, self._on_stored, self._on_error = is_running, on_stored, on_error
         self._first_pause_s, self._join_wait_s = first_pause_s, join_wait_s
         self._at_work: dict[str, bool] = {}
-        """Recordings at work, and whether there is news of each meanwhile."""
+        """Recordings at work, and whether there is something to bring of each."""
         self._deleted: set[str] = set()
         self._idle = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,10 +103,9 @@ class RecordingUploader:
 
     def look_after(self, name: str) -> None:
         """Bring what there is of a recording to where it belongs, now."""
-        if name in self._at_work:
-            self._at_work[name] = True
-        else:
-            self._at_work[name] = False
+        begun = name in self._at_work
+        self._at_work[name] = True
+        if not begun:
             self._start(self._follow(name), f"recording {name}")
 
     async def delete(self, name: str) -> bool:
@@ -165,13 +164,12 @@ class RecordingUploader:
     async def _follow(self, name: str) -> None:
         pause_s = self._first_pause_s
         try:
-            while True:
+            while self._at_work[name]:
                 self._at_work[name] = False
                 if await self._tried(name):
                     pause_s = self._first_pause_s
-                    if not self._at_work[name]:
-                        return
                 else:
+                    self._at_work[name] = True
                     await asyncio.sleep(pause_s * uniform(0.75, 1.25))  # noqa: S311 - spread
                     pause_s = min(2 * pause_s, limits.PAUSE_MAX_S)
         finally:
@@ -292,7 +290,7 @@ class RecordingUploader:
         fetched = self._spool.at(work)
         there = await asyncio.to_thread(self._readable, fetched, name)
         before = await self._library.find(name)
-        if there and (_is_unkept(there) or await self._barred(there[-1].facts)):
+        if there and await self._barred(there[-1].facts):  # what ended unkept is never passed on
             return await self._drop(name)
         have = set(before.info.parts) if before is not None else set()
         new = [_joined(part, self._spool) for part in here if part.facts.id not in have]

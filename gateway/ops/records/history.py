@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from gateway import limits
 from gateway.ops.database.database import Database
+from gateway.ops.database.paging import page_of
 from gateway.ops.database.sealing import Sealer
 from gateway.ops.database.write_behind import Apply, Write
 from gateway.ops.records.callers import CallerHash
@@ -264,14 +265,12 @@ class CallHistory:
         most: int,
         after: Position | None = None,
     ) -> tuple[list[CallSummary], Position | None]:
-        rows = connection.execute(self.page_query(wanted, most, after)).all()
-        found = (self._summary(row.id, row.sealed_summary) for row in rows[:most])
-        last = Position(rows[most - 1].began_at, rows[most - 1].id) if len(rows) > most else None
-        return [one for one in found if one is not None], last
+        rows, last = page_of(connection, self.page_query(wanted, after), most)
+        found = (self._summary(row.id, row.sealed_summary) for row in rows)
+        following = None if last is None else Position(last.began_at, last.id)
+        return [one for one in found if one is not None], following
 
-    def page_query(
-        self, wanted: CallFilter, most: int, after: Position | None
-    ) -> Select[tuple[Any, ...]]:
+    def page_query(self, wanted: CallFilter, after: Position | None) -> Select[tuple[Any, ...]]:
         from sqlalchemy import desc, select, tuple_  # noqa: PLC0415 - on the thread
 
         from gateway.ops.database.schema import calls  # noqa: PLC0415
@@ -298,8 +297,7 @@ class CallHistory:
         if after is not None:
             where.append(tuple_(at, calls.c.id) < tuple_(after.began_us, after.id))
         query = select(calls.c.id, at, calls.c.sealed_summary).where(*where)
-        # One more than is shown says whether there is a next page.
-        return query.order_by(desc(at), desc(calls.c.id)).limit(most + 1)
+        return query.order_by(desc(at), desc(calls.c.id))
 
     async def find(self, call_id: str) -> CallRecord | None:
         """Return the record of an ended call. Raises DatabaseAway."""

@@ -14,16 +14,25 @@ from prometheus_client.parser import text_string_to_metric_families
 SETTLE_TRIES: Final = 20
 SETTLE_S: Final = 0.1
 """The last counters of a call are written after its socket has closed."""
-_AGENT: Final = re.compile(r'gateway_calls_ended_total\{agent="([^"]*)"')
+_ENDED: Final = "gateway_calls_ended_total"
+_AGENT: Final = re.compile(_ENDED + r'\{agent="([^"]*)"')
 
 
-async def read(client: httpx2.AsyncClient, url: str) -> dict[str, float]:
-    """Return every sample by name and labels; none when `/metrics` cannot be read."""
+async def read(
+    client: httpx2.AsyncClient, url: str, names: tuple[str, ...] = ("",)
+) -> dict[str, float]:
+    """Return the samples whose names begin so, by name and labels.
+
+    There are none when `/metrics` cannot be read.
+    """
     try:
         answer = await client.get(url.rstrip("/") + "/metrics")
     except httpx2.HTTPError:
         return {}
-    return parse(answer.text) if answer.is_success else {}
+    if not answer.is_success:
+        return {}
+    lines = answer.text.splitlines(keepends=True)
+    return parse("".join(line for line in lines if line.startswith(names)))
 
 
 def parse(text: str) -> dict[str, float]:
@@ -50,12 +59,14 @@ async def failures(
 ) -> list[str]:
     """Return a sentence for each metric that has not grown as expected."""
     problems: list[str] = []
+    keys = {key: normal(key) for key in wanted}
+    names = tuple(key.partition("{")[0] for key in keys.values())
     for _ in range(SETTLE_TRIES if wanted else 0):
-        after = await read(client, url)
+        after = await read(client, url, names)
         problems = [
             f"metric {key} grew by {grown:g}, expected {value:g}"
             for key, value in wanted.items()
-            if (grown := after.get(normal(key), 0) - before.get(normal(key), 0)) != value
+            if (grown := after.get(keys[key], 0) - before.get(keys[key], 0)) != value
         ]
         if not problems:
             return []
@@ -70,7 +81,7 @@ async def answered_by(
     found: Counter[str] = Counter()
     for _ in range(SETTLE_TRIES if before else 0):
         found = Counter()
-        for key, value in (await read(client, url)).items():
+        for key, value in (await read(client, url, (_ENDED,))).items():
             if match := _AGENT.match(key):
                 found[match[1]] += round(value - before.get(key, 0))
         if found.total() >= calls:

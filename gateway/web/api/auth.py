@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 from time import monotonic
@@ -19,6 +18,7 @@ from gateway.errors import DatabaseAway
 from gateway.ops.access.audit_log import AuditLog
 from gateway.ops.access.token_book import OperatorIdentity, Role, TokenBook
 from gateway.ops.limits.token_bucket import TokenBucket
+from gateway.web.api.recent_looks import RecentLooks
 from gateway.web.http.problems import RequestRefused
 
 log = structlog.get_logger()
@@ -45,13 +45,19 @@ class Guard:
 class OperatorAuth:
     """Guards handlers: checks token, role and rate, and writes down who did what."""
 
-    def __init__(self, tokens: TokenBook, refused: Counter, audit: AuditLog) -> None:
-        """`refused` counts requests without a right token."""
+    def __init__(
+        self,
+        tokens: TokenBook,
+        refused: Counter,
+        audit: AuditLog,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`refused` counts requests without a right token; `clock` is monotonic, in seconds."""
         self._tokens, self._refused, self._audit = tokens, refused, audit
-        self._guesses = TokenBucket(limits.api.GUESSES_BURST, limits.api.GUESSES_PER_S)
-        self._log_lines = TokenBucket(1, 1 / limits.api.GUESSES_LOGGED_EVERY_S)
+        self._guesses = TokenBucket(limits.api.GUESSES_BURST, limits.api.GUESSES_PER_S, clock)
+        self._log_lines = TokenBucket(1, 1 / limits.api.GUESSES_LOGGED_EVERY_S, clock)
         self._unlogged = 0
-        self._looks: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._looks = RecentLooks(clock)
 
     def only(self, allowance: TokenBucket, guard: Guard, handler: Handler) -> Handler:
         """Return the guarded handler, for which `request.state.operator` says who asks."""
@@ -83,15 +89,10 @@ class OperatorAuth:
     ) -> None:
         call_id = request.path_params.get("id", "")[: limits.web.CALL_ID_MAX_CHARS]
         call_id = call_id.replace("\0", "\ufffd")
-        if request.method in ("GET", "HEAD"):
-            # A console looks at a running call again and again.
-            look, now = (operator.name, action, call_id), monotonic()
-            if self._looks.get(look, float("-inf")) > now - limits.api.LOOKS_AUDITED_EVERY_S:
-                return
-            self._looks[look] = now
-            self._looks.move_to_end(look)
-            if len(self._looks) > limits.api.LOOKS_REMEMBERED_MAX:
-                self._looks.popitem(last=False)
+        # A console looks at a running call again and again.
+        looks = request.method in ("GET", "HEAD")
+        if looks and not self._looks.is_new((operator.name, action, call_id)):
+            return
         source = request.client.host if request.client else ""
         self._audit.add(operator.name, operator.role, source[:100], action, call_id, status)
 

@@ -201,6 +201,13 @@ def test_a_timestamp_that_is_none(at_ms: str, kind: str) -> None:
     answered() >> frame(at_ms) << events.PeerFaultCounted("caller", kind) << nothing
 
 
+def test_the_longest_timestamp_and_the_longest_frame_are_read() -> None:
+    """Twelve digits are thirty years; a carrier may gather sound for a while."""
+    longest_ms = limits.call.FRAME_PAYLOAD_MAX_BYTES // 8
+    answered() >> frame("9" * limits.call.TIMESTAMP_MAX_DIGITS) << appends(20) << nothing
+    answered() >> frame(20, longest_ms) << appends(longest_ms) << nothing
+
+
 def test_a_payload_that_is_none() -> None:
     """Too long, or empty: an empty append is an error of the model's."""
     too_long = frame(20, limits.call.FRAME_PAYLOAD_MAX_BYTES / 8 + 20)

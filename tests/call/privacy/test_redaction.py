@@ -43,6 +43,36 @@ def test_cards_are_told_from_other_numbers(text: str, redacted: str) -> None:
     assert Redactor(["cards"]).text(text) == redacted
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        # As issuers and payment services publish them to test with.
+        *("4111111111111111", "4012888888881881", "4242424242424242", "4000056655665556"),
+        *("4222222222222", "5555555555554444", "5105105105105100", "5200828282828210"),
+        *("2223003122003222", "378282246310005", "371449635398431", "378734493671000"),
+        *("6011111111111117", "6011000990139424", "30569309025904", "38520000023237"),
+        *("3530111333300000", "3566002020360505", "6200000000000005", "6759649826438453"),
+    ],
+)
+def test_a_card_of_each_issuer_is_known_by_its_check_digit(number: str) -> None:
+    redactor = Redactor(["cards"])
+    assert redactor.text(f"Card {number}.") == "Card [card]."
+    for digit in sorted(set("0123456789") - {number[-1]}):
+        assert redactor.text(number[:-1] + digit) == number[:-1] + digit
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fifty, five, twelve, thirteen, fourteen, fifteen, sixteen, seventeen, five",
+        "quarante, deux, douze, treize, quatorze, quinze, seize, dix-sept, cinq",
+    ],
+)
+def test_a_card_is_found_however_its_digits_are_grouped(text: str) -> None:
+    """A comma ends a number: "fifty, five" are three digits, and "fifty-five" are two."""
+    assert Redactor(["cards"]).turn("caller", text) == "[card]"
+
+
 @pytest.mark.parametrize("words", [WORDS, FRENCH, ARABIC])
 @pytest.mark.parametrize("size", [4, 5, 8, 16])
 def test_a_card_that_is_read_out_over_several_turns(words: list[str], size: int) -> None:
@@ -115,13 +145,100 @@ def test_each_switch_takes_out_its_own(switch: str, text: str, redacted: str) ->
     assert Redactor([switch]).text(text) == redacted  # type: ignore[list-item] # one of them
 
 
+def words(count: int) -> str:
+    return " ".join(["la"] * count)
+
+
+@pytest.mark.parametrize(
+    ("switch", "text", "redacted"),
+    [
+        ("digits", "1 2", "1 2"),
+        ("digits", "1 2 3", "[digits]"),
+        ("phones", "123456", "123456"),
+        ("phones", "1234567", "[phone]"),
+        ("phones", "123456789012345", "[phone]"),
+        ("phones", "1234567890123456", "1234567890123456"),
+        ("phones", "+1234567, +", "[phone], +"),
+        ("cards", f"4111 1111 {words(4)} 1111 1111", f"[card] {words(4)} [card]"),
+        ("cards", f"4111 1111 {words(5)} 1111 1111", f"4111 1111 {words(5)} 1111 1111"),
+        ("cards", "7 la 41111111 la 11111111 la 7", "7 la [card] la [card] la 7"),
+        ("cards", "4111, no, 123", "[card]"),
+        ("cards", "411, no, 5", "[card]"),
+        ("cards", "Room 7 has 4000 lamps.", "Room 7 has 4000 lamps."),
+        ("cards", "41, no, 5", "41, no, 5"),
+    ],
+)
+def test_numbers_of_just_that_length_and_just_that_far_apart(
+    switch: str, text: str, redacted: str
+) -> None:
+    assert Redactor([switch]).text(text) == redacted  # type: ignore[list-item] # one of them
+
+
+@pytest.mark.parametrize("digits", ["411", "4111", "41111"])
+def test_what_may_be_the_beginning_of_a_card_goes_at_once(digits: str) -> None:
+    """Three digits are nobody's card, and stay; in a text that stands alone nothing follows."""
+    left_over = digits if len(digits) < 4 else "[card]"
+    assert Redactor(["cards"]).turn("caller", digits) == left_over
+    assert Redactor(["cards"]).text(digits) == digits
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "goes_on"), [(6, 12, True), (7, 0, False), (0, 13, False)]
+)
+def test_a_number_goes_on_in_the_next_turn_if_few_words_are_between(
+    before: int, behind: int, goes_on: bool
+) -> None:
+    redactor = Redactor(["cards"])
+    redactor.turn("caller", f"4111 1111 {words(behind)}")
+    redactor.turn("caller", words(6))
+    more = f"{words(before)} 1111 1111".strip()
+    assert redactor.turn("caller", more) == (f"{words(before)} [card]".strip() if goes_on else more)
+
+
+@pytest.mark.parametrize(("between", "goes_on"), [(6, True), (7, False)])
+def test_a_turn_without_digits_ends_a_number_if_it_is_long(between: int, goes_on: bool) -> None:
+    redactor = Redactor(["cards"])
+    redactor.turn("caller", "4111 1111")
+    assert redactor.turn("caller", words(between)) == words(between)
+    assert redactor.turn("caller", "1111 1111") == ("[card]" if goes_on else "1111 1111")
+
+
+@pytest.mark.parametrize(
+    ("code", "goes"), [("737", True), ("1234", True), ("12345", False), ("4111", True)]
+)
+def test_a_check_value_follows_on_a_complete_card(code: str, goes: bool) -> None:
+    """It has three digits, or four; four that may begin a card go for that reason."""
+    redactor = Redactor(["cards"])
+    assert redactor.turn("caller", CARD) == "[card]"
+    assert redactor.turn("caller", code) == ("[card]" if goes else code)
+
+
+@pytest.mark.parametrize(
+    ("more", "goes_on"), [("1" * 18, True), ("1" * 19, True), ("1" * 20, False)]
+)
+def test_digits_beyond_the_longest_card_and_its_check_value_are_another_number(
+    more: str, goes_on: bool
+) -> None:
+    redactor = Redactor(["cards"])
+    assert redactor.turn("caller", "4112") == "[card]"
+    assert redactor.turn("caller", more) == ("[card]" if goes_on else more)
+
+
+def test_as_many_numbers_of_one_text_as_are_looked_at() -> None:
+    for numbers, redacted in ((200, "1 x " * 200), (201, "[digits]")):
+        assert Redactor(["cards"]).text("1 x " * numbers) == redacted
+    # With nothing to take out of numbers, even so many of them stay.
+    assert Redactor(["emails"]).text("1 x " * 201) == "1 x " * 201
+
+
 def test_values_keep_their_shape() -> None:
-    value = {"card": CARD, "number": int(CARD), "sum": 12.5, "list": ["4111 1111 1111 1111", None]}
+    value = {"card": CARD, "number": int(CARD), "sum": 12.5, "list": [CARD, None], "new": True}
     assert Redactor(["cards"]).value(value) == {
         "card": "[card]",
         "number": "[card]",
         "sum": 12.5,
         "list": ["[card]", None],
+        "new": True,
     }
 
 

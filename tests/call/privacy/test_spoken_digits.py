@@ -46,6 +46,11 @@ from gateway.call.privacy.spoken_digits import digit_groups
         ("mille neuf cent quatre-vingt-dix-sept, deux mille vingt-six", "1997 2026"),
         ("seven hundred and thirty-seven, two thousand and twelve", "737 2012"),
         ("huitante-trois, octante et un, soixante et onze", "83 81 71"),
+        (
+            "forty, two, vingt, et un, soixante, onze, quatre, vingt, dix, sept",
+            "40 2 20 1 60 11 4 20 10 7",
+        ),
+        ("خمسة، عشرة، أربعة، وعشرين", "5 10 4 20"),
         ("dix pour cent, une serviette, mille mercis, مياه، ألف شكر", "10 1"),
         ("I want nothing.", ""),
         ("", ""),

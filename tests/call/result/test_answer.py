@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import limits
 from gateway.agents.config.result import ResultSchema
 from gateway.call.history import ConversationHistory
 from gateway.call.result.answer import Quote, UnusableAnswer, read_answer
@@ -96,6 +97,31 @@ def test_an_answer_that_cannot_be_used_says_why(text: str, reason: str) -> None:
     with pytest.raises(UnusableAnswer) as error:
         read_answer(text, SCHEMA, words())
     assert error.value.reason == reason
+
+
+def test_quotes_are_bounded() -> None:
+    """A quote is a sentence, not the transcript; of many the first are enough."""
+    said = "ab " * (limits.results.QUOTE_MAX_CHARS // 3)
+    history = ConversationHistory()
+    history.caller_said("item_1", said + " and more")
+    spoken = SpokenWords.of(history.items)
+    for quote, proves in ((said, True), (said + " ", False)):
+        fields = read_answer(answer(reason=entry("invoice", quote)), SCHEMA, spoken)
+        assert (fields.values["reason"] == "invoice") is proves
+    many = entry("invoice", *["ab"] * (limits.results.EVIDENCE_MAX + 1))
+    kept = read_answer(answer(reason=many), SCHEMA, spoken).evidence["reason"]
+    assert len(kept) == limits.results.EVIDENCE_MAX
+
+
+def test_the_longest_answer_is_read() -> None:
+    bare = answer(reason=entry("invoice", "my invoice"))
+    whole = bare + " " * 9
+    longest = bare[:-1] + " " * (limits.results.ANSWER_MAX_CHARS - len(bare)) + "}"
+    assert len(longest) == limits.results.ANSWER_MAX_CHARS
+    for text in (whole, longest):
+        assert read_answer(text, SCHEMA, words()).values["reason"] == "invoice"
+    with pytest.raises(UnusableAnswer):
+        read_answer(longest[:-1] + " }", SCHEMA, words())
 
 
 _JSON = st.recursive(

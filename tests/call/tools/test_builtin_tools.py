@@ -81,6 +81,13 @@ def test_a_message_that_is_none(arguments: str, told: str) -> None:
     book << outputs("call_1", told) << asks_for_an_answer << nothing
 
 
+def test_a_message_of_just_the_greatest_length_is_noted() -> None:
+    book = answered(tools=["take_message"]) >> response_created() << ...
+    longest = "x" * limits.call.MESSAGE_MAX_CHARS
+    book >> takes(message=f" {longest} ") << note(events.ToolCalled)
+    book << events.MessageTaken(longest, "", "") << ...
+
+
 def test_messages_without_end() -> None:
     book = answered(tools=["take_message"])
     for number in range(limits.call.MESSAGES_MAX + 1):
@@ -220,6 +227,13 @@ def test_what_is_no_key_is_not_sent(arguments: str) -> None:
     book = line() >> response_created() >> called("send_digits", arguments)
     book << note(events.ToolCalled) << outputs("call_1", prompts.NO_DIGITS) << asks_for_an_answer
     book << nothing
+
+
+def test_as_many_keys_as_are_sent_at_once() -> None:
+    most = "1" * limits.call.DIGITS_SENT_MAX
+    book = line(most) >> response_created() << ... >> dials(most) << ...
+    assert prompts.NO_DIGITS not in str(book.said)
+    assert not book.call.line.can_dial()
 
 
 def test_one_number_at_a_time() -> None:

@@ -35,6 +35,17 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, content: bytes, problem: str
     assert str(file) in str(refused.value)
 
 
+@pytest.mark.parametrize(("usd", "taken"), [("0", True), ("1000000", True), ("1000001", False)])
+def test_what_a_million_tokens_may_cost(tmp_path: Path, usd: str, taken: bool) -> None:
+    file = tmp_path / "prices.yaml"
+    file.write_text(f"as_of: 2026-11-01\nmodels: {{gpt: {{audio: {{}}, text: {{in: {usd}}}}}}}\n")
+    if taken:
+        assert load_prices(file).models["gpt"].text.in_ == int(usd)
+    else:
+        with pytest.raises(PriceFileError, match=r":2: models\.gpt\.text\.in: "):
+            load_prices(file)
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PriceFileError, match="cannot be read: No such file or directory"):
         load_prices(tmp_path / "prices.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from structlog.testing import capture_logs
 
 from gateway import limits
 from gateway.errors import DatabaseAway, DatabaseBusy
-from gateway.ops.database.address import database_address
+from gateway.ops.database.address import FILE_NAME, database_address
 from gateway.ops.database.database import Database
 
 
@@ -57,6 +58,14 @@ async def test_a_wrong_statement_is_not_an_outage(end: DatabaseEnd) -> None:
             lambda c: c.execute(text("INSERT INTO keys (name, made_at) VALUES ('one', 1)"))
         )
     assert not end.database.away
+
+
+async def test_reads_are_served_while_another_process_writes(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as end:
+        await end.database.read(one)
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert await end.database.read(one) == 1
 
 
 async def test_more_than_the_thread_can_take_is_refused(tmp_path: Path) -> None:

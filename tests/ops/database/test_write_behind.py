@@ -417,6 +417,29 @@ async def test_more_than_the_spool_holds_is_lost_and_nobody_waits_for_it(tmp_pat
     await books.writes.close()
 
 
+async def test_an_entry_at_which_the_spool_itself_fails_is_lost_and_nobody_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    books, times = Books(tmp_path), iter([1, 2])
+
+    def now_ns() -> int:
+        if next(times) == 1:
+            raise ZeroDivisionError
+        return 2
+
+    spool = Spool(tmp_path / "other", Sealer(), now_ns)
+    writes = WriteBehind(books.database, spool, {"number": books.database.apply}, books.lost.append)
+    with capture_logs() as logs:
+        writes.add(Write("number", b"1"))
+        writes.add(Write("number", b"2"))
+        async with asyncio.timeout(20):
+            await writes.spooled()
+    assert (books.lost, writes.waiting) == (["unwritable"], 1)
+    assert [(line["event"], line["log_level"]) for line in logs] == [("spool_failed", "error")]
+    await writes.close()
+    assert books.database.entries == [2]
+
+
 async def test_what_the_disk_does_not_take_is_kept_in_memory_up_to_a_bound(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("in the way")
     books = Books(tmp_path)

@@ -387,6 +387,13 @@ async def test_who_asks_for_a_longer_pause_gets_it_up_to_an_hour(
     assert report.again_us == NOW_US + pause_s * 1_000_000
 
 
+async def test_who_does_not_answer_asks_for_no_pause() -> None:
+    report = await Office(status=0, first_pause_s=0.01).report(event())
+    assert report.error == "ConnectError"
+    assert report.again_us is not None
+    assert report.again_us < NOW_US + 20_000
+
+
 @pytest.mark.parametrize(
     ("status", "give_up_us", "again_us"),
     [

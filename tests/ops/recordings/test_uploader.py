@@ -230,6 +230,20 @@ async def test_news_of_a_recording_that_is_being_stored_is_not_lost(process: Pro
     assert await process.sound() == same(FIRST + SECOND)
 
 
+async def test_what_a_killed_process_had_joined_in_part_is_in_nobodys_way(
+    process: Process,
+) -> None:
+    work = process.spool.folder / "joining" / NAME
+    work.mkdir(parents=True)
+    (work / "joined").write_bytes(b"half a recording")
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    assert (await process.next()).seconds == 1.0
+    await process.idle()
+    assert process.errors.empty()
+    assert process.left == []
+
+
 async def test_a_recording_is_deleted_wherever_it_is(process: Process) -> None:
     write(process.spool, FIRST, ending="")
     assert await process.uploader.delete(NAME)
@@ -307,10 +321,12 @@ async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins
     process.uploader.look_after(NAME)
     await process.idle()
     other.forgotten = {"hash"}
+    objects = other.library.objects = Ordered(f"file://{other.store}")
     other.begin()
     async with asyncio.timeout(20):
         while other.parts:  # noqa: ASYNC110 - nobody says
             await asyncio.sleep(0.01)
+    assert objects.puts == [], "not even for a moment"
     assert await other.library.find(NAME) is None
     assert other.stored.empty()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
 from ops.recordings.parts import BEGAN, NAME, facts, noise
 from structlog.testing import capture_logs
 
@@ -196,6 +197,28 @@ def test_what_was_written_is_safe_against_a_power_cut_after_seconds(tmp_path: Pa
     assert safe[3] >= 2 * 6 * 8000
     desk.thread.put(stream, [], AT + 9.0, "final")
     desk.thread.close()
+
+
+@pytest.mark.parametrize(("waiting", "synced"), [(2, 0), (3, 1), (5, 3)])
+def test_a_disk_that_does_not_keep_up_is_not_asked_for_a_sync(
+    tmp_path: Path, waiting: int, synced: int
+) -> None:
+    """While more than a quarter of the queue waits: of eight places, two."""
+    spool, closed = HangingSpool(tmp_path), threading.Event()
+    thread = WritingThread(
+        spool, lambda: BEGAN - AT, lambda *_: closed.set(), lambda _: None, batches_max=8
+    )
+    stream, entries = StreamRecording(facts()), frames(0, 50, noise(1)[:8_000])
+    entries.insert(0, (KEEP, AT, AT))
+    assert thread.put(stream, entries, AT + 1.0)
+    assert spool.reached.wait(10)
+    for nth in range(1, waiting + 1):
+        ending = "final" if nth == waiting else ""
+        assert thread.put(stream, [], AT + 1.0 + nth / 10, ending)
+    spool.released.set()
+    assert closed.wait(10)
+    thread.close()
+    assert stream.synced_at == AT + 1.0 + synced / 10, "at the first that was not late"
 
 
 def test_a_disk_that_fails_is_said_once_until_it_works_again(tmp_path: Path) -> None:

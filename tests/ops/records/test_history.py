@@ -182,7 +182,7 @@ async def test_a_call_and_a_caller_are_deleted(end: DatabaseEnd) -> None:
 )
 async def test_every_page_is_found_by_an_index(end: DatabaseEnd, wanted: CallFilter) -> None:
     await keep(end, *(ended_call(n, at(n % 600)) for n in range(50)))
-    query = end.history.page_query(wanted, 100, Position(micros(at(5)), "CA"))
+    query = end.history.page_query(wanted, Position(micros(at(5)), "CA")).limit(101)
 
     def explain(connection: object) -> str:
         assert isinstance(connection, Connection)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from time import monotonic, time
 from typing import Any
+from xml.etree import ElementTree
 
+import pytest
 from gateway_calls import TOKEN, token_in
 from running_gateway import PUBLIC_URL
 
 from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.briefings import Briefings
 from gateway.call.snapshot import CallSnapshot
-from gateway.ops.limits.signed_tokens import StreamTokens
+from gateway.ops.limits.signed_tokens import DialTokens, StreamTokens
 from gateway.ops.startup_checks import templates_of
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 from gateway.protocols.twilio_webhooks import VoiceRequest
 from gateway.settings import load_settings
-from gateway.web.twilio.agent_legs import MediaStreamLeg
+from gateway.web.twilio.agent_legs import MediaStreamLeg, SipLeg
 from gateway.web.twilio.twiml_documents import TwimlDocuments
 
 AGENT = Agent(name="reception", instructions="Be kind.")
@@ -73,3 +75,45 @@ async def test_otherwise_it_announces_the_call_itself() -> None:
     await leg(process).connect(CALL, AGENT, state=state())
     assert (process.admitted, process.announced) == ([CALL_SID], [CALL_SID])
     assert process.released == []
+
+
+class Dialling:
+    """Registry that says whether a call by SIP can be taken, and notes what is to come."""
+
+    def __init__(self, refusal: str | None) -> None:
+        self._refusal = refusal
+        self.noted: list[tuple[str | None, ...]] = []
+
+    def refusal(self, path: str, call_sid: str) -> str | None:
+        assert (path, call_sid) == ("sip", CALL_SID)
+        return self._refusal
+
+    def dialling_for(self, *of: str) -> None:
+        self.noted.append(of)
+
+    def begin_with(self, *of: str | None) -> None:
+        self.noted.append(of)
+
+
+@pytest.mark.parametrize(
+    ("uri", "refusal", "dials"),
+    [
+        ("sip:model@sip.example.com", None, True),
+        ("sip:model@sip.example.com", "full", False),
+        (None, None, False),
+        (None, "full", False),
+    ],
+)
+def test_the_model_is_dialled_where_it_can_be_and_has_room(
+    uri: str | None, refusal: str | None, dials: bool
+) -> None:
+    process: Any = Dialling(refusal)
+    documents = TwimlDocuments(templates_of(load_settings({}, simulated=True)))
+    tokens = DialTokens([TOKEN], Store(MemoryStore(monotonic)), time)
+    response = SipLeg(PUBLIC_URL, uri, documents, process, tokens).dial(CALL, AGENT, "Hello.")
+    assert (response is not None) == dials
+    assert process.noted == [(CALL_SID, CALL.dialled), (CALL_SID, "Hello.")] * dials
+    if response is not None:
+        document = ElementTree.fromstring(bytes(response.body))
+        address = document.findtext("Dial/Sip", "").strip()
+        assert address.startswith("sip:model@sip.example.com?X-Gateway-Call=")
