@@ -198,7 +198,7 @@ class RecordingUploader:
         parts = await asyncio.to_thread(self._readable, self._spool, name)
         if name in self._deleted:
             await asyncio.to_thread(self._forget_all, name)
-        elif parts and (_is_unkept(parts) or await self._barred(parts[-1].facts)):
+        elif parts and (_is_unkept(parts) or await self._barred(parts)):
             await self._drop(name)
         elif parts and all(part.ending == "moved" for part in parts):
             for part in parts:
@@ -207,12 +207,16 @@ class RecordingUploader:
         elif parts:
             await self._finish(name, parts)
 
-    async def _barred(self, facts: PartFacts) -> bool:
-        """Whether its call was forgotten, or nothing of it is kept.
+    async def _barred(self, parts: Sequence[SpooledPart | JoinedPart]) -> bool:
+        """Whether a call of these parts was forgotten, or nothing of it is kept.
 
-        While nobody can say, nothing is stored.
+        Each is asked for: who called may be known in one of them alone. While nobody can say,
+        nothing is stored.
         """
-        return await self._is_forgotten((facts.call, facts.call_sid), facts.caller, facts.began)
+        for facts in (part.facts for part in parts):
+            if await self._is_forgotten((facts.call, facts.call_sid), facts.caller, facts.began):
+                return True
+        return False
 
     async def _drop(self, name: str) -> None:
         """Delete what there is of a recording, here and in the store. Raises LinkError, OSError."""
@@ -290,7 +294,7 @@ class RecordingUploader:
         fetched = self._spool.at(work)
         there = await asyncio.to_thread(self._readable, fetched, name)
         before = await self._library.find(name)
-        if there and await self._barred(there[-1].facts):  # what ended unkept is never passed on
+        if await self._barred(there):  # what ended unkept is never passed on
             return await self._drop(name)
         have = set(before.info.parts) if before is not None else set()
         new = [_joined(part, self._spool) for part in here if part.facts.id not in have]
@@ -300,7 +304,7 @@ class RecordingUploader:
                 new.append(await self._as_part(before, work / "before"))
             info = await self._made(name, new, work / "joined")
             await self._put(name, info, work / "joined", before)
-            if name in self._deleted or await self._barred(new[0].facts):  # meanwhile
+            if name in self._deleted or await self._barred(new):  # meanwhile
                 return await self._drop(name)
             self._on_stored(info)
         for part in here:

@@ -331,6 +331,38 @@ async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins
     assert other.stored.empty()
 
 
+async def test_who_is_forgotten_need_not_be_known_in_every_part(process: Process) -> None:
+    """A part that is begun before the caller is known, and cut off by a kill, never says who."""
+    process.forgotten = {"hash"}
+    objects = process.library.objects = Ordered(f"file://{process.store}")
+    write(process.spool, FIRST, "moved", caller="hash")
+    write(process.spool, SECOND, part=2, began=BEGAN + 1)
+    process.uploader.look_after(NAME)
+    await process.idle()
+    assert process.dropped == [NAME]
+    assert process.left == []
+    assert objects.puts == [], "not even for a moment"
+
+
+@pytest.mark.parametrize("callers", [("hash", ""), ("", "hash")])
+async def test_nor_in_every_part_of_those_in_the_store(
+    process: Process, other: Process, callers: tuple[str, str]
+) -> None:
+    process.running.add(NAME)
+    write(process.spool, FIRST, "moved", caller=callers[0])
+    write(process.spool, SECOND, "moved", part=2, began=BEGAN + 1, caller=callers[1])
+    process.uploader.look_after(NAME)
+    await process.idle()
+    other.forgotten = {"hash"}
+    objects = other.library.objects = Ordered(f"file://{other.store}")
+    other.begin()
+    async with asyncio.timeout(20):
+        while other.parts:  # noqa: ASYNC110 - nobody says
+            await asyncio.sleep(0.01)
+    assert objects.puts == [], "not even for a moment"
+    assert other.stored.empty()
+
+
 async def test_while_nobody_knows_who_was_forgotten_nothing_is_stored(process: Process) -> None:
     process.away = True
     write(process.spool, FIRST)
