@@ -18,7 +18,7 @@ _MODEL_FAILED: Final = frozenset({Ending.MODEL_REFUSED, Ending.MODEL_LOST, Endin
 
 
 class AdmissionGuard:
-    """Keeps breaker and rate limits up to date, and frees what a call occupied when it ends."""
+    """Keeps breaker and rate limits up to date, and holds what a call occupies until it ends."""
 
     def __init__(
         self,
@@ -35,18 +35,24 @@ class AdmissionGuard:
         self._tasks = tasks
 
     def on_event(self, call: RunningCall, event: events.CallEvent) -> None:
-        facts = call.facts
         match event:
             case events.ModelReady() | events.ModelReconnected() | events.SidebandConnected():
                 self._breaker.worked()
-            case events.CallerConnected() if facts.direction == "inbound":
-                first = call.agents.book.agents.get(call.machine.first_agent, call.machine.agent)
-                key, most = facts.slot_key, first.max_calls
-                self._admission.restore(key, facts.caller, first.name, most)
+            case events.CallerConnected():
+                self._connected(call)
             case events.RateLimitsSeen():
                 self._rates.update(event.limits)
             case events.CallEnded():
                 self._ended(call, event)
+
+    def _connected(self, call: RunningCall) -> None:
+        facts = call.facts
+        if facts.direction == "inbound":
+            first = call.agents.book.agents.get(call.machine.first_agent, call.machine.agent)
+            self._admission.restore(facts.slot_key, facts.caller, first.name, first.max_calls)
+        if facts.call_id:
+            # Not with the next renewal: until then nobody would miss a process that was killed.
+            self._tasks.start(self._leases.hold(facts.call_id), f"lease {facts.key}")
 
     def _ended(self, call: RunningCall, event: events.CallEnded) -> None:
         facts = call.facts

@@ -80,6 +80,15 @@ def test_a_caller_counts_for_the_agent_that_answered_and_one_whom_we_called_not_
     assert heard(replace(MEDIA_CALL, direction="outbound"), events.CallerConnected(0.1)) == []
 
 
+def test_a_sip_call_is_held_as_soon_as_it_is_there() -> None:
+    """A process that is killed a moment later is missed by the others."""
+    asked = heard(replace(SIP_CALL, direction="outbound"), events.CallerConnected(0.1))
+    assert asked == [
+        ("leases.hold", SIP_CALL.call_id),
+        ("tasks.start", "leases.hold", f"lease {SIP_CALL.call_sid}"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("ending", "reason", "counts"),
     [

@@ -65,6 +65,10 @@ class SipLeases:
             otherwise=nobody,
         )
 
+    async def hold(self, call_id: str) -> None:
+        """Hold a call that has just begun here: nobody else has a lease on it."""
+        await self.renew([call_id])
+
     async def take(self) -> str | None:
         """Take one call whose lease has run out or was released; its call_id."""
         if self._remote is None:

@@ -55,10 +55,12 @@ async def test_each_request_names_this_process_and_how_long_it_holds() -> None:
     ours = leases(remote)
     assert await ours.renew({"rtc_1": 1}) == ["rtc_9"]
     assert await ours.take() == "rtc_8"
+    await ours.hold("rtc_3")
     await ours.drop("rtc_2")
     assert remote.redis.asked == [
         ("renew", "me", ["rtc_1"], 5.0),
         ("take", "me", 5.0),
+        ("renew", "me", ["rtc_3"], 5.0),
         ("drop", "rtc_2"),
     ]
 

@@ -84,10 +84,13 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
         await second.until(lambda: not second.gateway.registry.calls)
 
 
-async def is_held(town: Town) -> None:
+async def is_held(town: Town, line: Line | None = None) -> None:
     """The first process has said that the call is its own, and what it is about."""
-    await remembered(town, lambda keys: f"gateway:sip:{town.line.call_id}" in keys)
-    await remembered(town, lambda keys: "gateway:sip:owners" in keys)
+    call_id = (line or town.line).call_id
+    await remembered(town, lambda keys: f"gateway:sip:{call_id}" in keys)
+    async with Redis.from_url(town.redis.url) as redis, asyncio.timeout(30):
+        while not await redis.hexists("gateway:sip:owners", call_id):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # nobody tells
 
 
 def is_gone(rig: GatewayRig) -> None:
@@ -147,7 +150,7 @@ async def test_one_that_we_placed_stays_one(town: Town) -> None:
     headers = invite(await town.first.carrier.sip_uri(call_sid))
     placed = await town.vendor.ring(town.first.client, *headers)
     await (await town.vendor.sideband(placed)).hears("response.create")
-    await remembered(town, lambda keys: f"gateway:sip:{placed.call_id}" in keys)
+    await is_held(town, placed)
     is_gone(town.first)
     await town.second.note(events.SidebandConnected, of=placed.call_id)
     call = town.second.gateway.registry.call(placed.call_id)
