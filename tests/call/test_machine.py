@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from call.play import Book
 from call.sideband import SipBook
 from gateway.call.part import overriding
@@ -74,3 +76,12 @@ def test_no_part_is_the_subclass_of_another() -> None:
     for book in (Book(), SipBook()):
         for part in book.call.parts:
             assert [base.__name__ for base in type(part).__mro__[1:]] == ["CallPart", "object"]
+
+
+@pytest.mark.parametrize("book", [Book, SipBook])
+def test_a_call_that_is_over_holds_no_part_of_itself(book: type[Book]) -> None:
+    """Else only a full garbage collection would free it; `test_leaks.py` looks for all of it."""
+    call = book().call
+    assert any(part.handlers and part.timers for part in call.parts)
+    call.release()
+    assert not any(part.handlers or part.timers for part in call.parts)
