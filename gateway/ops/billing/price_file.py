@@ -36,7 +36,7 @@ def shipped_prices() -> Prices:
 
 
 def _wrong(document: YamlSource, error: ValidationError) -> FileError:
-    first = error.errors(include_url=False)[0]
+    first = error.errors()[0]
     key = tuple(_IN_THE_FILE.get(str(part), str(part)) for part in first["loc"])
     problem = first["msg"].replace("Input should", "must")
     return document.error(key, problem[0].lower() + problem[1:])
