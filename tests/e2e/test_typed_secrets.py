@@ -47,7 +47,7 @@ def scenario(folder: Path, events_url: str, redis_url: str) -> Path:
         {"call": {"name": "collect_digits", "arguments": {"what": "pin"}}},
     ]
     ends = [{"say": "Goodbye."}, {"call": {"name": "end_call"}}]
-    hear: dict[str, Any] = {"hear": {"until_silence_ms": 900, "at_least_ms": 2000}}
+    hear: dict[str, Any] = {"hear": {"until_silence_ms": 900, "at_least_ms": 1500}}
     whole = {
         "name": "typed",
         "agents": {"agents": {"bank": agent}, "routes": [{"to": "*", "agent": "bank"}]},
