@@ -313,13 +313,8 @@ async def test_the_parts_of_a_call_that_an_agent_took_over_who_keeps_nothing_go(
     assert process.stored.empty()
 
 
-async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins_it(
-    process: Process, other: Process
-) -> None:
-    process.running.add(NAME)
-    write(process.spool, FIRST, "moved", caller="hash")
-    process.uploader.look_after(NAME)
-    await process.idle()
+async def drops_what_is_there(other: Process) -> None:
+    """A process that knows the caller as forgotten joins what lies in the store."""
     other.forgotten = {"hash"}
     objects = other.library.objects = Ordered(f"file://{other.store}")
     other.begin()
@@ -329,6 +324,16 @@ async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins
     assert objects.puts == [], "not even for a moment"
     assert await other.library.find(NAME) is None
     assert other.stored.empty()
+
+
+async def test_a_forgotten_callers_part_in_the_store_is_dropped_by_whoever_joins_it(
+    process: Process, other: Process
+) -> None:
+    process.running.add(NAME)
+    write(process.spool, FIRST, "moved", caller="hash")
+    process.uploader.look_after(NAME)
+    await process.idle()
+    await drops_what_is_there(other)
 
 
 async def test_who_is_forgotten_need_not_be_known_in_every_part(process: Process) -> None:
@@ -353,14 +358,7 @@ async def test_nor_in_every_part_of_those_in_the_store(
     write(process.spool, SECOND, "moved", part=2, began=BEGAN + 1, caller=callers[1])
     process.uploader.look_after(NAME)
     await process.idle()
-    other.forgotten = {"hash"}
-    objects = other.library.objects = Ordered(f"file://{other.store}")
-    other.begin()
-    async with asyncio.timeout(20):
-        while other.parts:  # noqa: ASYNC110 - nobody says
-            await asyncio.sleep(0.01)
-    assert objects.puts == [], "not even for a moment"
-    assert other.stored.empty()
+    await drops_what_is_there(other)
 
 
 async def test_while_nobody_knows_who_was_forgotten_nothing_is_stored(process: Process) -> None:
