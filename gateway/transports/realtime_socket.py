@@ -246,11 +246,10 @@ class RealtimeSocket(asyncio.Protocol):
         if self._transport is None:
             return
         self._write = self._transport.write if self._is_open else _drop
-        for data in self._conn.data_to_send():
-            if data:
-                self._transport.write(data)
-            elif self._transport.can_write_eof():
-                self._transport.write_eof()
+        # An empty piece stands for a half-closed connection, which TLS does not have; ours always
+        # ends whole, by `close` or by `abort`.
+        if data := b"".join(self._conn.data_to_send()):
+            self._transport.write(data)
 
     # --- Liveness of the peer ---
 
