@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
@@ -78,6 +79,22 @@ async def test_who_is_at_fault_is_told_apart() -> None:
         await dead.accept("rtc_1", SESSION, 5.0)
     assert failed.value.retryable
     await dead.close()
+
+
+async def test_what_was_not_answered_in_time_may_be_asked_for_again() -> None:
+    async with running_vendor() as vendor:
+        calls = OpenAICalls(vendor.base_url, "sk-secret")
+        for verb in ("accept", "reject"):
+            never = asyncio.Event()
+            vendor.answers[verb].append(never)
+            with pytest.raises(LinkError) as failed:
+                if verb == "accept":
+                    await calls.accept("rtc_1", SESSION, 0.05)
+                else:
+                    await calls.reject("rtc_1", 603, 0.05)
+            never.set()
+            assert (failed.value.reason, failed.value.retryable) == ("timeout", True)
+        await calls.close()
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500])
