@@ -23,6 +23,7 @@ from twilio_rest_double import rest_desk
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, signed
 
 from gateway import limits
+from gateway.bridge.inbound.sip_inbound import STATUS
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.tuning import Tuning
@@ -390,6 +391,12 @@ async def test_a_process_that_stops(rig: GatewayRig, vendor: Vendor) -> None:
         assert await decisions(rig, "draining") == 1
     finally:
         rig.gateway.registry.draining = False
+
+
+async def test_a_trunk_fails_over_where_the_lack_is_ours() -> None:
+    """On 503 it takes the next address; to a caller who is not wanted no other is to answer."""
+    ours = {"full", "budget", "draining", "unavailable", "rate_limited", "over_trunk"}
+    assert {reason for reason, status in STATUS.items() if status == 503} == ours
 
 
 # --- Within two seconds ---
