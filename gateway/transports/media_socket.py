@@ -197,11 +197,13 @@ class MediaSocket(WebSocketsSansIOProtocol):
         Filled only when it is used up, it costs nothing on the way of a frame.
         """
         passed_s, self._budget_at = now - self._budget_at, now
+        for_messages_s = -self._messages_left / CALLER_MESSAGES_PER_S
+        for_bytes_s = -self._bytes_left / self._bytes_per_s
         messages = self._messages_left + int(passed_s * CALLER_MESSAGES_PER_S)
         size = self._bytes_left + int(passed_s * self._bytes_per_s)
         self._messages_left = min(_BURST_MESSAGES, messages)
         self._bytes_left = min(_BURST_BYTES, size)
-        if messages >= 0 and size >= 0:
+        if max(for_messages_s, for_bytes_s) <= passed_s:
             return False
         self.close(_POLICY_VIOLATION, "flood")
         self._paced.drop(self.transport)
