@@ -84,16 +84,15 @@ async def test_who_is_at_fault_is_told_apart() -> None:
 async def test_what_was_not_answered_in_time_may_be_asked_for_again() -> None:
     async with running_vendor() as vendor:
         calls = OpenAICalls(vendor.base_url, "sk-secret")
+        never = asyncio.Event()
         for verb in ("accept", "reject"):
-            never = asyncio.Event()
             vendor.answers[verb].append(never)
+        accept, reject = calls.accept("rtc_1", SESSION, 0.05), calls.reject("rtc_1", 603, 0.05)
+        for asked in (accept, reject):
             with pytest.raises(LinkError) as failed:
-                if verb == "accept":
-                    await calls.accept("rtc_1", SESSION, 0.05)
-                else:
-                    await calls.reject("rtc_1", 603, 0.05)
-            never.set()
+                await asked
             assert (failed.value.reason, failed.value.retryable) == ("timeout", True)
+        never.set()
         await calls.close()
 
 
