@@ -162,7 +162,7 @@ class CarrierRecordings:
         """Parts on their way to the store."""
         self._followed: dict[str, _Followed] = {}
         """Jobs under way, by the carrier's id of the recording."""
-        self._trying, self._idle = 0, asyncio.Event()
+        self._trying, self._idle = 0, asyncio.Event()  # set while nothing is tried
 
     # --- While the call runs ---
 
@@ -286,6 +286,7 @@ class CarrierRecordings:
     async def _tried(self, job: CarrierJob) -> bool:
         """Return whether nothing is left to be done."""
         self._trying += 1
+        self._idle.clear()
         try:
             await self._keep(job)
         except (LinkError, PeerError, OSError, DatabaseAway) as error:
@@ -299,15 +300,15 @@ class CarrierRecordings:
             return False
         finally:
             self._trying -= 1
-            self._idle.set()
+            if not self._trying:
+                self._idle.set()
         return True
 
     async def settle(self, within_s: float) -> None:
         """Wait for what is being fetched, or for that time; what failed is the next process's."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while self._trying:
-                    self._idle.clear()
+                while self._trying:  # more may have come since it was idle
                     await self._idle.wait()
 
     async def _keep(self, job: CarrierJob) -> None:
