@@ -80,6 +80,41 @@ async def test_an_agent_that_the_new_file_has_not_is_found_for_calls_under_way()
     assert in_use.agent("nobody") is None
 
 
+async def test_of_those_that_had_an_agent_the_newest_counts() -> None:
+    oldest, old, new = (
+        version(OLD, "desk", "night"),
+        version(OLD, "desk", "night"),
+        version(NEW, "desk"),
+    )
+    in_use = Versions(oldest, kept_s=60.0).in_use
+    in_use.replace(old)
+    in_use.replace(new)
+    assert in_use.agent("night") is old.book.agents["night"]
+
+
+async def test_a_call_that_ended_long_ago_has_the_agent_of_today() -> None:
+    """Though another call still runs with the version that it had."""
+    old, new = version(OLD, "desk"), version(NEW, "desk")
+    in_use = Versions(old, kept_s=0.0).in_use
+    in_use.begin(old)
+    in_use.begin(old)
+    in_use.end(old, "CA1")
+    in_use.replace(new)
+    assert in_use.agent("desk", "CA1") is new.book.agents["desk"]
+
+
+async def test_with_a_version_goes_what_was_known_of_its_calls() -> None:
+    old, new = version(OLD, "desk"), version(NEW, "desk")
+    versions = Versions(old, kept_s=0.01)
+    in_use = versions.in_use
+    in_use.begin(old)
+    in_use.replace(new)
+    in_use.end(old, "CA1")
+    assert in_use.agent("desk", "CA1") is old.book.agents["desk"]
+    assert await versions.closed.get() is old
+    assert in_use.agent("desk", "CA1") is new.book.agents["desk"]
+
+
 async def test_the_same_file_taken_twice_counts_as_one() -> None:
     first, second, again = version(OLD, "desk"), version(NEW, "desk"), version(OLD, "desk")
     in_use = Versions(first, kept_s=60.0).in_use

@@ -410,51 +410,8 @@ async def test_a_pause_is_the_carriers(process: Process, carrier: Carrier) -> No
     assert carrier.asked == [f"pause {SIP_CALL.call_sid}", f"resume {SIP_CALL.call_sid}"]
 
 
-async def test_a_pause_that_fails_is_tried_again_and_counted(
-    process: Process, carrier: Carrier
-) -> None:
+async def test_a_pause_that_fails_is_counted(process: Process, carrier: Carrier) -> None:
     carrier.failures = 1_000
     process.recordings.on_event(a_call(SIP_CALL, an_agent()), events.RecordingPaused("tool"))
     await process.done()
-    assert len(carrier.asked) == 4
     assert process.errors == ["carrier"]
-
-
-async def test_one_that_is_tried_again_does_not_undo_a_later_one(
-    process: Process, carrier: Carrier
-) -> None:
-    """Or what the caller says in secret would be recorded."""
-    call = a_call(SIP_CALL, an_agent())
-    carrier.failures = 1
-    process.recordings.on_event(call, events.RecordingResumed("tool"))
-    await asyncio.sleep(0)  # its task has begun
-    process.recordings.on_event(call, events.RecordingPaused("operator"))
-    await process.done()
-    assert carrier.asked == [f"resume {SIP_CALL.call_sid}", f"pause {SIP_CALL.call_sid}"]
-    assert process.errors == []
-
-
-async def test_a_later_one_does_not_wait_until_an_earlier_one_is_tried_again(
-    tmp_path: Path, carrier: Carrier
-) -> None:
-    process = Process(tmp_path, carrier, first_pause_s=3_600.0)
-    call = a_call(SIP_CALL, an_agent())
-    carrier.failures = 2  # the first wait is none
-    process.recordings.on_event(call, events.RecordingResumed("tool"))
-    while len(carrier.asked) < 2:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0)
-    process.recordings.on_event(call, events.RecordingPaused("operator"))
-    await process.done()
-    assert carrier.asked[-1] == f"pause {SIP_CALL.call_sid}"
-    process.uploader.close()
-
-
-async def test_a_pause_and_its_end_in_one_moment_are_both_asked_for(
-    process: Process, carrier: Carrier
-) -> None:
-    """The carrier refuses to resume what was never paused."""
-    call = a_call(SIP_CALL, an_agent())
-    process.recordings.on_event(call, events.RecordingPaused("tool"))
-    process.recordings.on_event(call, events.RecordingResumed("tool"))
-    await process.done()
-    assert carrier.asked == [f"pause {SIP_CALL.call_sid}", f"resume {SIP_CALL.call_sid}"]

@@ -267,6 +267,9 @@ async def test_what_is_deleted_while_it_is_joined_is_not_stored(process: Process
     await process.idle()
     assert await process.library.find(NAME) is None
     assert process.left == []
+    write(process.spool, SECOND, part=2)
+    process.uploader.look_after(NAME)
+    assert (await process.next()).seconds == 0.5, "what comes later is another matter"
 
 
 async def test_a_part_that_no_key_opens_is_set_aside(process: Process, keys: list[str]) -> None:
@@ -564,7 +567,14 @@ async def test_what_is_left_of_a_recording_is_counted_here_and_in_the_store(
 
 async def test_whatever_fails_is_told_by_its_kind_and_tried_again(process: Process) -> None:
     asked: list[tuple[Sequence[str], str, float]] = []
-    errors = iter([ZeroDivisionError(), OSError(28, "full"), DatabaseAway("away")])
+    errors = iter(
+        [
+            ZeroDivisionError(),
+            OSError(28, "No space left on device"),
+            BlockingIOError(),
+            DatabaseAway("away"),
+        ]
+    )
 
     async def is_forgotten(names: Sequence[str], caller: str, began: float) -> bool:
         asked.append((names, caller, began))
@@ -588,9 +598,9 @@ async def test_whatever_fails_is_told_by_its_kind_and_tried_again(process: Proce
         uploader.look_after(NAME)
         await process.next()
     told = [process.errors.get_nowait() for _ in range(process.errors.qsize())]
-    assert told == ["bug", "disk", "database"]
+    assert told == ["bug", "disk", "disk", "database"]
     reasons = [line["reason"] for line in logs if line["event"] == "recording_not_stored"]
-    assert reasons[0] == "No space left on device"
+    assert reasons[:2] == ["No space left on device", "BlockingIOError"]
     assert set(asked) == {((NAME, NAME), "hash", BEGAN)}
     uploader.close()
 
