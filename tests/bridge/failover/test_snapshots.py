@@ -42,6 +42,7 @@ async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
         snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
         writing = asyncio.ensure_future(snapshots.write_changed())
         await asyncio.sleep(0)
+        assert await snapshots.known(call.facts.call_sid) is None, "others get their turn first"
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         await snapshots.ended(call, Ending.OPERATOR_HUNG_UP)
         await writing
