@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from skipped_time import now_s, skipping
+
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook, Route
 from gateway.bridge.calls.agents_in_use import AgentsInUse, AgentsVersion
@@ -103,16 +105,58 @@ async def test_a_call_that_ended_long_ago_has_the_agent_of_today() -> None:
     assert in_use.agent("desk", "CA1") is new.book.agents["desk"]
 
 
-async def test_with_a_version_goes_what_was_known_of_its_calls() -> None:
-    old, new = version(OLD, "desk"), version(NEW, "desk")
-    versions = Versions(old, kept_s=0.01)
-    in_use = versions.in_use
-    in_use.begin(old)
-    in_use.replace(new)
-    in_use.end(old, "CA1")
-    assert in_use.agent("desk", "CA1") is old.book.agents["desk"]
-    assert await versions.closed.get() is old
-    assert in_use.agent("desk", "CA1") is new.book.agents["desk"]
+def test_an_older_version_is_kept_for_a_while_after_its_last_call() -> None:
+    """A caller whose call broke off comes back to it."""
+
+    async def calls() -> list[float]:
+        old, closed_s = version(OLD, "desk"), list[float]()
+        in_use = AgentsInUse(old, lambda _: closed_s.append(now_s()), kept_s=600.0, clock=now_s)
+        in_use.begin(old)
+        in_use.replace(version(NEW, "desk"))
+        await asyncio.sleep(1_000.0)
+        in_use.end(old, "CA1")
+        await asyncio.sleep(300.0)
+        in_use.begin(old)
+        await asyncio.sleep(100.0)
+        in_use.end(old, "CA1")
+        await asyncio.sleep(599.0)
+        assert in_use.agent("desk", "CA1") is old.book.agents["desk"]
+        await asyncio.sleep(9_000.0)
+        assert in_use.agent("desk", "CA1") is in_use.current.book.agents["desk"]
+        return closed_s
+
+    assert skipping(calls()) == [2_000.0]
+
+
+def test_one_that_is_in_use_stays_when_a_newer_one_goes() -> None:
+    async def calls() -> None:
+        oldest, old, new = version(OLD, "desk"), version(OLD, "desk"), version(NEW, "desk")
+        closed: list[AgentsVersion] = []
+        in_use = AgentsInUse(oldest, closed.append, kept_s=600.0, clock=now_s)
+        in_use.begin(oldest)
+        in_use.replace(old)
+        in_use.replace(new)
+        await asyncio.sleep(9_000.0)
+        assert closed == [old]
+        assert in_use.versions == [new, oldest]
+
+    skipping(calls())
+
+
+def test_a_call_that_ended_twice_is_known_from_its_last_end_on() -> None:
+    async def calls() -> list[bool]:
+        old, new = version(OLD, "desk"), version(NEW, "desk")
+        in_use = AgentsInUse(old, lambda _: None, kept_s=600.0, clock=now_s)
+        for _ in range(5):
+            in_use.begin(old)
+        for call_sid, pause_s in (("CA1", 100.0), ("CA2", 400.0), ("CA1", 250.0), ("CA3", 0.0)):
+            in_use.end(old, call_sid)
+            await asyncio.sleep(pause_s)
+        in_use.replace(new)
+        mine = old.book.agents["desk"]
+        return [in_use.agent("desk", one) is mine for one in ("CA1", "CA2", "CA3")]
+
+    assert skipping(calls()) == [True, False, True]
 
 
 async def test_the_same_file_taken_twice_counts_as_one() -> None:
