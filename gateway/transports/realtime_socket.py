@@ -86,7 +86,7 @@ class RealtimeSocket(asyncio.Protocol):
         self._splitter = FrameSplitter(masked=False, max_bytes=bounds.message_max_bytes)
         self._text_frame = ClientFrames().text_frame
         self._is_open: bool
-        """Whether the library's state is OPEN, as of the last `_flush`; the request is the first."""
+        """Whether the library's state is OPEN, as of the last `_flush`; the request's is first."""
         self._write: Callable[[bytes], object] = _drop
         """The transport's own while the link is open: no test for it on the way of a frame."""
         self._loop = asyncio.get_running_loop()
