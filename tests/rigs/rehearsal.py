@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
 from awake_clock import STOOD_STILL_S, longest_standstill_s, machine_time, warn_of_another_try
 from warm_python import warm_python
 
@@ -14,15 +15,22 @@ PATIENCE_S: Final = 240.0
 TRIES: Final = 3
 
 
-async def as_expected(
-    scenario: str, paths: tuple[str, ...], folder: Path, python: str | None = None
-) -> None:
-    """On each of these paths, at the same time; by default with an interpreter that is warm."""
-    await asyncio.gather(*(on_path(scenario, path, folder / path, python) for path in paths))
+def on(path: str, *others: str) -> pytest.MarkDecorator:
+    """Parametrize a test with the paths of its scenario.
+
+    `make test` plays it on the first one, and `make test-long` on the others: a path of its own for
+    every scenario would take twice the time, and what both paths share is most of it.
+    """
+    more = [pytest.param(other, marks=pytest.mark.long) for other in others]
+    return pytest.mark.parametrize("path", [path, *more])
 
 
-async def on_path(scenario: str, path: str, out: Path, python: str | None = None) -> None:
-    """Again if it fails while the machine stands still, and it is said that it was."""
+async def as_expected(scenario: str, path: str, folder: Path, python: str | None = None) -> None:
+    """Play it into a folder of this path's name, by default with an interpreter that is warm.
+
+    Again if it fails while the machine stands still, and it is said that it was.
+    """
+    out = folder / path
     for left in reversed(range(TRIES)):
         began_s = machine_time()
         status, said = await _rehearsed(scenario, path, out, python or warm_python())

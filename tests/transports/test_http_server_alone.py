@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.server import ServerState
 
+from gateway import limits
 from gateway.transports.connection_limits import ConnectionLimits
 from gateway.transports.http_server import BoundedHttp
 
@@ -27,7 +28,7 @@ class Transport:
     def __init__(self) -> None:
         self.written = b""
         self.reading = True
-        self.closing = False
+        self.closing = self.ended = False
         self.socket = socket.socket()
 
     def get_extra_info(self, name: str) -> Any:
@@ -50,16 +51,24 @@ class Transport:
 
     abort = close
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
 
 class Rig:
     """One connection, and the endpoints behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **bounds: float) -> None:
         self.pieces = 0
+        self.refused: list[str] = []
         self.disconnected = asyncio.Event()
         app = Starlette(
             routes=[
                 Route("/length", self.length, methods=["POST"]),
+                Route("/early", self.early, methods=["POST"]),
                 Route("/streamed", self.streamed),
             ]
         )
@@ -71,7 +80,8 @@ class Rig:
             self.state,
             {},
             _loop=asyncio.get_running_loop(),
-            connection_limits=ConnectionLimits(),
+            connection_limits=ConnectionLimits(self.refused.append),
+            **bounds,
         )
         self.http.connection_made(cast("asyncio.Transport", self.transport))
 
@@ -81,6 +91,9 @@ class Rig:
         except ClientDisconnect:
             self.disconnected.set()
             raise
+
+    async def early(self, _request: Request) -> Response:
+        return PlainTextResponse("early")
 
     async def streamed(self, _request: Request) -> Response:
         return StreamingResponse(self._pieces())
@@ -157,4 +170,48 @@ async def test_an_endpoint_hears_that_the_rest_of_its_body_is_nonsense() -> None
     assert rig.disconnected.is_set()
     assert rig.transport.written.startswith(b"HTTP/1.1 400 ")
     assert rig.transport.written.count(b"HTTP/1.1") == 1
+    await rig.end()
+
+
+async def test_who_sends_too_much_in_one_turn_is_read_no_further_before_the_next() -> None:
+    rig = Rig()
+    request = POST % 2 + b"hi"
+    for at in range(limits.web.READS_PER_TURN):
+        rig.http.data_received(request[at : at + 1])
+    assert rig.transport.reading
+    rig.http.data_received(request[limits.web.READS_PER_TURN :])
+    assert not rig.transport.reading
+    await rig.turns()
+    assert rig.transport.reading
+    assert rig.transport.written.endswith(b"\r\n\r\n2")
+    await rig.end()
+
+
+EARLY = (POST % 9_999_999).replace(b"/length", b"/early")
+
+
+async def test_a_body_that_goes_on_after_the_answer_is_no_head() -> None:
+    """And has as much time as any body."""
+    rig = Rig(head_wait_s=0.001)
+    rig.http.data_received(EARLY)
+    await rig.turns()
+    assert rig.transport.written.endswith(b"early")
+    rig.http.data_received(b"x")
+    # The timers of an event loop fire in order.
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.005, passed.set)
+    await passed.wait()
+    assert (rig.transport.closing, rig.refused) == (False, [])
+    await rig.end()
+
+
+async def test_after_an_early_answer_a_body_is_read_up_to_the_bound() -> None:
+    rig = Rig()
+    rig.http.data_received(EARLY + b"x" * limits.web.UNREAD_BODY_MAX_BYTES)
+    await rig.turns()
+    assert rig.transport.written.endswith(b"early")
+    assert (rig.transport.ended, rig.refused) == (False, [])
+    rig.http.data_received(b"x")
+    assert (rig.transport.ended, rig.refused) == (True, ["unread_body"])
+    assert not rig.transport.reading
     await rig.end()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from far_end import FarEnd, far_end
 from vendor import running_vendor
 
 from gateway.errors import LinkError
@@ -117,3 +118,28 @@ async def test_a_transfer_that_is_refused_is_not_asked_for_again() -> None:
         assert (failed.value.reason, failed.value.retryable) == ("http_400", False)
         assert len(vendor.of("refer")) == 1
         await calls.close()
+
+
+async def test_no_redirect_is_followed_with_our_key() -> None:
+    asked: list[str] = []
+
+    async def behave(end: FarEnd) -> None:
+        await end.request()
+        await end.body()
+        asked.append(end.request_line)
+        end.send(b"HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+        await end.gone()
+
+    async with far_end(behave) as url:
+        calls = OpenAICalls(url.replace("ws:", "http:"), "sk-secret")
+        with pytest.raises(LinkError, match="http_307"):
+            await calls.hang_up("rtc_1")
+        await calls.close()
+    assert asked == ["POST /realtime/calls/rtc_1/hangup HTTP/1.1"]
+
+
+async def test_the_client_is_closed() -> None:
+    calls = OpenAICalls("http://127.0.0.1:9", "sk-secret")
+    await calls.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await calls.hang_up("rtc_1")

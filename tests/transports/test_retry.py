@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
 from gateway.errors import LinkError
-from gateway.transports.retry import retried
+from gateway.transports.retry import doubling, retried
 
 
 class Attempts:
@@ -49,3 +51,8 @@ async def test_one_try_is_one_try() -> None:
     with pytest.raises(LinkError):
         await retried(attempts, 1, 0.0)
     assert attempts.made == 1
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    assert list(islice(doubling(0.5), 4)) == [0.5, 1.0, 2.0, 4.0]
+    assert list(islice(doubling(0.5, 3.0), 5)) == [0.5, 1.0, 2.0, 3.0, 3.0]

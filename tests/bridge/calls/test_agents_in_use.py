@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
 from skipped_time import now_s, skipping
 
 from gateway.agents.config.agent import Agent
 from gateway.agents.routing import AgentBook, Route
 from gateway.bridge.calls.agents_in_use import AgentsInUse, AgentsVersion
+from gateway.bridge.calls.tasks import Tasks
 from gateway.tools.toolbox import Toolbox
 
 
@@ -167,3 +170,47 @@ async def test_the_same_file_taken_twice_counts_as_one() -> None:
     in_use.replace(again)
     in_use.begin(again)
     assert in_use.calls_of(OLD) == 2
+
+
+class McpLink:
+    """The connection to an MCP server: it is tried when the test lets it, and then stays."""
+
+    label = "shop"
+
+    def __init__(self) -> None:
+        self.may_be_tried, self.was_tried, self.ended = asyncio.Event(), asyncio.Event(), False
+
+    async def run(self) -> None:
+        try:
+            await self.may_be_tried.wait()
+            self.was_tried.set()
+            await asyncio.Event().wait()
+        finally:
+            self.ended = True
+
+
+class ToolboxDouble:
+    def __init__(self) -> None:
+        self.link, self.closed = McpLink(), False
+        self.mcp = SimpleNamespace(links=[self.link], tried=self._tried)
+
+    async def _tried(self, within_s: float) -> None:
+        await asyncio.wait_for(self.link.was_tried.wait(), within_s)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_version_is_connected_when_its_servers_were_tried_and_closed_with_them() -> None:
+    toolbox = ToolboxDouble()
+    one = AgentsVersion(version(OLD, "desk").book, cast("Any", toolbox))
+    one.connect(Tasks())
+    waiting = asyncio.create_task(one.connected())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    toolbox.link.may_be_tried.set()
+    await waiting
+    assert (toolbox.link.ended, toolbox.closed) == (False, False)
+    await one.close()
+    assert (toolbox.link.ended, toolbox.closed) == (True, True)
