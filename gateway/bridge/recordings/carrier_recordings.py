@@ -144,6 +144,7 @@ class CarrierRecordings:
         *,
         wall: Callable[[], float] = time,
         first_pause_s: float = limits.FIRST_PAUSE_S,
+        calls_max: int = limits.CARRIER_CALLS_MAX,
     ) -> None:
         """`on_refused` and `on_error` get the reason, for the metrics.
 
@@ -153,7 +154,7 @@ class CarrierRecordings:
         self._client, self._store, self._start = client, store, start
         self._on_refused, self._on_error = on_refused, on_error
         self._is_forgotten, self._caller_hash = is_forgotten, caller_hash
-        self._first_pause_s = first_pause_s
+        self._first_pause_s, self._calls_max = first_pause_s, calls_max
         self._folder = store.spool.folder / "carrier"
         self._calls: OrderedDict[str, _RecordedCall] = OrderedDict()
         """Calls of this process that the carrier records, by their CallSid."""
@@ -179,7 +180,7 @@ class CarrierRecordings:
             caller = self._caller_hash(facts.caller)
             self._calls[facts.call_sid] = _RecordedCall(facts.key, facts.direction, caller)
             self._remember(facts.call_sid)
-            while len(self._calls) > limits.CARRIER_CALLS_MAX:
+            while len(self._calls) > self._calls_max:
                 self._calls.popitem(last=False)
         elif isinstance(event, events.RecordingPaused | events.RecordingResumed):
             paused, call_sid = isinstance(event, events.RecordingPaused), call.facts.call_sid
