@@ -74,7 +74,10 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._budget_at = monotonic()
         self._unsent: list[bytes] = []
         self._is_open = False
-        """Whether a call has the socket and the library's state is OPEN."""
+        """Whether a call has the socket and we have not closed it.
+
+        The client's close, and a breach of the protocol, close the transport, which says so itself.
+        """
         self._gone = asyncio.Event()
 
     # --- Taken over by a call ---
@@ -187,7 +190,6 @@ class MediaSocket(WebSocketsSansIOProtocol):
             self._hear(part, now)
         elif not self.transport.is_closing():
             super().data_received(bytes(part))
-            self._look_at_state()
             if self.transport.is_closing():  # by uvicorn: a close, or a breach of the protocol
                 self._cut_soon()
 
@@ -235,12 +237,10 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
     def handle_close(self, event: Frame) -> None:
         super().handle_close(event)
-        self._look_at_state()
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._look_at_state()
         self._end()
         self._receiver = None
         # What refers back to this object, which is freed at once without it. A full collection of

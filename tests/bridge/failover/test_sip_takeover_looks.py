@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any, cast
@@ -147,7 +148,10 @@ async def test_nothing_is_taken_without_a_slot_or_soon_after_an_outage(
 async def test_it_renews_and_looks_for_as_long_as_there_is_a_store() -> None:
     leases = Leases("rtc_1", looks=3)
     rig = Rig(leases, CallDouble("steered"))
-    await rig.takeover.run()
+    running = asyncio.create_task(rig.takeover.run())
+    await asyncio.sleep(0)
+    assert leases.renewed == [], "the first look comes after the first wait"
+    await running
     assert (leases.renewed, rig.adopted) == ([["steered"]] * 3, ["rtc_1"])
 
 
