@@ -125,7 +125,7 @@ class CallRecording(CallPart):
             tap.keep_from(at)
             if self._paused_by:
                 tap.pause()
-        ctx.put(events.RecordingStarted(ago_s=max(0.0, ctx.now - at)))
+        ctx.put(events.RecordingStarted(ago_s=ctx.now - at))
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
         responses = self._ctx.responses
