@@ -95,7 +95,7 @@ def test_the_longest_frame_and_the_longest_time_that_can_be_twilios() -> None:
     for payload, timestamp in ((longest, "0"), (FRAME, latest)):
         assert open_uplink().take(MediaBody(payload, timestamp), 0.0) == payload
     for payload, timestamp in ((longest + b"x", "0"), (FRAME, latest + "9")):
-        with pytest.raises(ValueError, match="oversized_frame|timestamp"):
+        with pytest.raises(ValueError, match=r"oversized_frame|timestamp"):
             open_uplink().take(MediaBody(payload, timestamp), 0.0)
 
 
