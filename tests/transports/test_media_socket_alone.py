@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
@@ -109,6 +110,23 @@ async def taken_over() -> AsyncIterator[tuple[MediaSocket, Rig]]:
     one.connection_lost(None)
     rig.transport.socket.close()
     assert rig.closed == 1
+
+
+ENDS = {
+    "close": Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True),
+    "breach": b"\x83\x80" + bytes(4),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_nothing_is_heard_behind_the_end_in_a_later_read_either(end: bytes) -> None:
+    """With TLS what was read already may come after the transport was closed."""
+    async with taken_over() as (one, rig):
+        one.data_received(frame_of("x" * 200))
+        one.data_received(end)
+        assert rig.transport.closing
+        one.data_received(frame_of("y" * 200))
+        assert rig.heard == [b"x" * 200]
 
 
 async def turns() -> None:
