@@ -277,7 +277,7 @@ async def test_our_own_dial_is_known_by_its_headers(rig: GatewayRig, vendor: Ven
     await vendor.sideband(line)
     (call,) = rig.gateway.registry.calls
     assert (call.facts.call_sid, call.facts.call_id) == (call_sid, line.call_id)
-    assert call.facts.agent == "direct"
+    assert (call.facts.agent, call.facts.dialled) == ("direct", "+15550101")
 
 
 async def test_their_case_is_the_carriers(rig: GatewayRig, vendor: Vendor) -> None:
