@@ -78,7 +78,10 @@ def test_n(n): pass
 """,
         },
         "-rs",
+        "--durations=0",
+        "-vv",
     )
+    assert "s setup    " in said
     assert "1 failed, 31 passed, 1 skipped, 1 xfailed, 1 error" in said
     assert "AssertionError: a reason" in said
     assert "no such thing" in said

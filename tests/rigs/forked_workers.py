@@ -192,16 +192,23 @@ def _report_the_end(session: pytest.Session, item: pytest.Item) -> None:
 
 
 class _Reports:
-    """Plugin of a worker: says everything to the first process."""
+    """Plugin of a worker: says everything to the first process, and leaves out what nobody reads.
+
+    That is two reports of three: that all went well before a test and behind it.
+    """
 
     def __init__(self, config: pytest.Config, line: socket.socket) -> None:
         self._config, self._line = config, line
+        self._timed = config.getoption("durations", None) is not None
+        self._timed = self._timed or bool(config.getoption("xmlpath", None))
 
     def say(self, **said: Any) -> None:
         text = marshal.dumps(said)  # reports have tuples, which JSON does not keep
         self._line.sendall(len(text).to_bytes(_HEAD_BYTES, "big") + text)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.passed and report.when != "call" and not self._timed:
+            return
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         self.say(report=data)
 

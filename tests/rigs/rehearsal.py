@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +32,7 @@ async def as_expected(scenario: str, path: str, folder: Path, python: str | None
     out = folder / path
     for left in reversed(range(TRIES)):
         began_s = machine_time()
-        status, said = await _rehearsed(scenario, path, out, python or warm_python())
+        status, said = await _rehearsed(scenario, path, out, python)
         stood_still_s = longest_standstill_s(began_s)
         if status == 0 or stood_still_s < STOOD_STILL_S or not left:
             break
@@ -48,15 +47,20 @@ def _put_aside(out: Path, left: int) -> None:
     out.rename(out.parent.with_name(f"{out.parent.name}-{out.name}-failed-{left}"))
 
 
-async def _rehearsed(scenario: str, path: str, out: Path, python: str) -> tuple[int | None, str]:
+async def _rehearsed(
+    scenario: str, path: str, out: Path, python: str | None
+) -> tuple[int | None, str]:
     options = ("--scenario", scenario, "--path", path, "--out", str(out), "--no-picture")
     return await simulated("--spawn", *options, python=python)
 
 
-async def simulated(*arguments: str, python: str = sys.executable) -> tuple[int | None, str]:
-    """Run `gateway simulate`. Return its exit status and what it printed."""
+async def simulated(*arguments: str, python: str | None = None) -> tuple[int | None, str]:
+    """Run `gateway simulate`, by default with an interpreter that is warm.
+
+    Return its exit status and what it printed.
+    """
     process = await asyncio.create_subprocess_exec(
-        python,
+        python or warm_python(),
         "-m",
         "gateway.cli.main",
         "simulate",
