@@ -143,5 +143,6 @@ async def opened(folder: Path, chromium: Chromium, **environ: str) -> AsyncItera
         running_model(Script.model_validate(SCRIPT), voice="on") as model,
         running_gateway(agents, model, **more) as rig,
         runner.carrier(account, GatewayAddress(rig.url, PUBLIC_URL), rest_port=rest_port) as twilio,
+        chromium.lent() as browser,
     ):
-        yield Theatre(rig, twilio, chromium.browser, model)
+        yield Theatre(rig, twilio, browser, model)

@@ -121,9 +121,7 @@ def _write(file: Path, sound: np.ndarray[Any, np.dtype[np.int16]]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(
-    folder: Path, chromium: Chromium, script: dict[str, Any]
-) -> AsyncIterator[Booth]:
+async def opened(folder: Path, chromium: Chromium, script: dict[str, Any]) -> AsyncIterator[Booth]:
     agents = folder / "agents.yaml"
     agents.write_text(AGENTS, "utf-8")
     tuning = Tuning(phone_begins_burst=1000)  # tests are quicker than people
@@ -137,5 +135,8 @@ async def opened(
             "GATEWAY_DATA_DIR": str(folder / "data"),
             "GATEWAY_PHONE_ORIGINS": site_url,
         }
-        async with running_gateway(agents, model, tuning, **settings) as rig:
-            yield Booth(rig, model, chromium.browser, site, site_url)
+        async with (
+            running_gateway(agents, model, tuning, **settings) as rig,
+            chromium.lent() as browser,
+        ):
+            yield Booth(rig, model, browser, site, site_url)

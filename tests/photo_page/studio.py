@@ -110,5 +110,6 @@ async def opened(folder: Path, chromium: Chromium) -> AsyncIterator[Studio]:
         media_store(ACCOUNT) as store,
         running_model(Script(speed=500, think_ms=0)) as model,
         running_gateway(agents, model, tuning, TWILIO_BASE_URL=store.url) as rig,
+        chromium.lent() as browser,
     ):
-        yield Studio(rig, model, store, chromium.browser)
+        yield Studio(rig, model, store, browser)
