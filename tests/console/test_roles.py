@@ -196,8 +196,8 @@ for (const kind of [Date, Number]) {
 
 async def test_parked_events_are_listed_and_sent_again(theatre: Theatre, receiver: HttpEnd) -> None:
     wrong: list[str] = []
-    async with theatre.call():
-        pass
+    async with theatre.call() as call_sid:
+        await theatre.rig.note(events.CallerConnected, of=call_sid)
     viewer = await entered(theatre, "viewer", wrong)
     await viewer.get_by_role("button", name="Events").click()
     listed = viewer.locator("#deliveries-list li")
