@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-parts test-calls test-again faults soak coverage mutants check check-types check-form format bench bench-quick session-types k8s k8s-check k8s-pin clean
+.PHONY: help setup demo run test test-parts test-calls test-long test-again faults soak coverage mutants check check-types check-form format bench bench-quick session-types k8s k8s-check k8s-pin clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,14 +43,16 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	else exec $(BIN)/gateway serve; fi
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@$(MAKE) --no-print-directory test-parts
-	@$(MAKE) --no-print-directory test-calls
+	@$(BIN)/pytest --forks 4 --call-forks 6
 
 test-parts: $(READY) ## every test but those of whole calls
 	@$(BIN)/pytest --ignore=tests/e2e --forks 4
 
 test-calls: $(READY) ## whole calls, which take the time that calls take
 	@$(BIN)/pytest tests/e2e --forks 6
+
+test-long: $(READY) ## what takes longer: each scenario on its other path, longer searches, a busy day
+	@SEARCH_TIMES=10 $(BIN)/pytest -m "long or search" --ignore=tests/faults --forks 4 --call-forks 6
 
 test-again: $(READY) ## what failed last, one by one
 	@$(BIN)/pytest --last-failed --last-failed-no-failures=none

@@ -51,6 +51,7 @@ if shutil.which("initdb") is None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forks", type=int, default=0, help="run tests in so many forked workers")
+    parser.addoption("--call-forks", type=int, default=0, help="and whole calls in so many more")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from warm_python import warm_python
 
         warm_python()  # one for all workers, which inherit its address
-        config.pluginmanager.register(ForkedWorkers(count))
+        config.pluginmanager.register(ForkedWorkers(count, config.option.call_forks))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -21,6 +21,7 @@ keep_awake_time()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(*programs): a program")
+    config.addinivalue_line("markers", "whole_call: a call")
     config.pluginmanager.register(ForkedWorkers(2))
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,10 @@ def test_n(n): pass
 """,
         },
         "-rs",
+        "--durations=0",
+        "-vv",
     )
+    assert "s setup    " in said
     assert "1 failed, 31 passed, 1 skipped, 1 xfailed, 1 error" in said
     assert "AssertionError: a reason" in said
     assert "no such thing" in said
@@ -97,6 +101,27 @@ def test_two_workers_share_the_modules_and_each_fixture_ends_where_it_began(
     noted = sorted(line.split()[1:] for line in (tmp_path / "notes").read_text().splitlines())
     assert len(noted) == 40
     assert noted[::2] == noted[1::2], "each begun and ended in one process"
+
+
+def test_whole_calls_have_workers_of_their_own_and_the_others_step_back(tmp_path: Path) -> None:
+    module = """
+import os
+def note(name): print(os.getpid(), os.nice(0), file=open(name, "a"), flush=True)
+"""
+    calls = "import pytest\npytestmark = pytest.mark.whole_call\n" + module
+    for name, text in (("call", calls), ("part", module)):
+        tests = "".join(f"\ndef test_{n}(): note('{name}')\n" for n in range(6))
+        (tmp_path / f"test_{name}.py").write_text(text + tests)
+    with_calls = CONFTEST.replace("ForkedWorkers(2)", "ForkedWorkers(2, 2)")
+    assert "12 passed" in run(tmp_path, {"conftest.py": with_calls})
+    call, part = (
+        {tuple(map(int, line.split())) for line in (tmp_path / name).read_text().splitlines()}
+        for name in ("call", "part")
+    )
+    assert not {pid for pid, _ in call} & {pid for pid, _ in part}
+    ours = os.nice(0)
+    assert {nice for _, nice in call} == {ours}
+    assert {nice for _, nice in part} == {min(19, ours + 10)}
 
 
 def test_what_a_test_prints_stands_with_that_test(tmp_path: Path) -> None:

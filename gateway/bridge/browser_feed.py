@@ -42,7 +42,7 @@ class BrowserFeed:
 
     async def _follow(self, call: RunningCall) -> None:
         shown: dict[int, tuple[str, bool]] = {}
-        revision = -1
+        revision: int | None = None
         while not call.over:
             if call.machine.history.revision != revision:
                 revision = call.machine.history.revision

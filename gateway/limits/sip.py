@@ -31,6 +31,9 @@ DECIDE_MAX_S = 2.0
 ACCEPT_MAX_S = 1.5
 """Part of DECIDE_MAX_S for the accept; the rest is for a reject if it times out."""
 ACCEPT_TRIES = 2
+ACCEPT_FIRST_PAUSE_S = 0.1
+CONTROL_FIRST_PAUSE_S = 0.5
+"""Pause before a hang-up or a transfer is asked for again; the next one is twice as long."""
 CROWD_S = 0.05
 """Delay of decisions in a burst of webhooks, so that all are answered first."""
 EVENT_AGE_MAX_S = 30.0
@@ -50,4 +53,5 @@ WEBHOOK_SEEN_S = 900.0
 
 assert max(call.GOODBYE_MAX_S, GOODBYE_MAX_S) < call.ENDING_MAX_S
 assert ACCEPT_MAX_S < DECIDE_MAX_S
+assert ACCEPT_FIRST_PAUSE_S < ACCEPT_MAX_S / ACCEPT_TRIES
 assert LOOK_S < LEASE_S / 2

@@ -52,6 +52,8 @@ WEBHOOK_REMEMBERED_S = 60.0
 """How long answers to webhooks are remembered; Twilio retries within 15 s."""
 STREAM_TOKEN_S = 60.0
 REST_TRIES = 3
+REST_FIRST_PAUSE_S = 0.2
+"""Pause before a request to Twilio is repeated; the next one is twice as long."""
 REST_TIMEOUT_S = 5.0
 CONNECTIONS_OF_CLIENT_MAX = 100
 """Connections at once of one function, hook or MCP server."""

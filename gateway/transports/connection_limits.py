@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
@@ -24,7 +25,7 @@ except ImportError:  # not on Windows, which has no such limit
     resource = None  # type: ignore[assignment]
 
 log = structlog.get_logger()
-_NO_LIMIT: Final = 1 << 31
+_NO_LIMIT: Final = sys.maxsize
 
 
 def descriptors_max() -> int:
@@ -39,18 +40,20 @@ def raise_descriptors_max() -> None:
     """Take as many descriptors as the system allows the process, within DESCRIPTORS_WANTED."""
     if resource is None:
         return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if descriptors_max() < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def descriptors_left() -> int:
     """Return how many more the process may have; it looks at each one, so not for each request."""
     try:
-        return max(0, descriptors_max() - len(os.listdir("/proc/self/fd")))
-    except OSError:  # no Linux
+        return descriptors_max() - len(os.listdir("/proc/self/fd"))
+    except FileNotFoundError:  # no Linux
         return descriptors_max()
+    except OSError:  # none is left to look with
+        return 0
 
 
 class ConnectionLimits:

@@ -56,8 +56,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._body_wait_s, self._stall_max_s = body_wait_s, stall_max_s
         self._refusal: str | None = None
         """Reason for which its requests get 503."""
-        self._head_bytes = self._headers = 0
-        self._chunks = self._body_bytes = 0
+        self._head_bytes: int
+        """Set as soon as a head is awaited."""
+        self._headers: int
+        self._chunks: int
+        self._body_bytes: int
+        """Set, like the two before it, with the first byte of each request."""
         self._in_body = False
         self._drains = False
         """Whether the request was answered before its body was complete, and the rest is read."""

@@ -197,11 +197,13 @@ class MediaSocket(WebSocketsSansIOProtocol):
         Filled only when it is used up, it costs nothing on the way of a frame.
         """
         passed_s, self._budget_at = now - self._budget_at, now
+        for_messages_s = -self._messages_left / CALLER_MESSAGES_PER_S
+        for_bytes_s = -self._bytes_left / self._bytes_per_s
         messages = self._messages_left + int(passed_s * CALLER_MESSAGES_PER_S)
         size = self._bytes_left + int(passed_s * self._bytes_per_s)
         self._messages_left = min(_BURST_MESSAGES, messages)
         self._bytes_left = min(_BURST_BYTES, size)
-        if messages >= 0 and size >= 0:
+        if max(for_messages_s, for_bytes_s) <= passed_s:
             return False
         self.close(_POLICY_VIOLATION, "flood")
         self._paced.drop(self.transport)
@@ -233,12 +235,10 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
     def handle_close(self, event: Frame) -> None:
         super().handle_close(event)
-        self._look_at_state()
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._look_at_state()
         self._end()
         self._receiver = None
         # What refers back to this object, which is freed at once without it. A full collection of

@@ -21,8 +21,6 @@ from gateway.transports.openai_headers import bearer
 from gateway.transports.retry import retried
 from gateway.transports.tls import tls_context
 
-_FIRST_PAUSE_S: Final = 0.5
-_ACCEPT_FIRST_PAUSE_S: Final = 0.1
 _DECIDED: Final = "http_409"
 REFUSED: Final = "http_400"
 
@@ -73,7 +71,7 @@ class OpenAICalls:
                 if not (again and error.reason == _DECIDED):
                     raise
 
-        await retried(attempt, limits.sip.ACCEPT_TRIES, _ACCEPT_FIRST_PAUSE_S)
+        await retried(attempt, limits.sip.ACCEPT_TRIES, limits.sip.ACCEPT_FIRST_PAUSE_S)
 
     async def reject(self, call_id: str, status_code: int, timeout_s: float) -> None:
         """Answer the INVITE with a SIP status. Raises LinkError."""
@@ -108,7 +106,7 @@ class OpenAICalls:
                     raise
                 raise LinkError(_DECIDED, retryable=True) from error
 
-        await retried(attempt, limits.web.REST_TRIES, _FIRST_PAUSE_S)
+        await retried(attempt, limits.web.REST_TRIES, limits.sip.CONTROL_FIRST_PAUSE_S)
 
     async def _request(self, call_id: str, action: str, body: Mapping[str, Any] | None) -> None:
         url = f"{self._calls_url}/{quote(call_id, safe='')}/{action}"

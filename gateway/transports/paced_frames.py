@@ -40,7 +40,7 @@ class PacedFrames:
     def take(self, data: bytes, transport: asyncio.Transport) -> None:
         """Handle what was read, as far as one turn goes, and the rest in the turns to come."""
         self._transport = transport
-        if len(data) <= TURN_MAX_BYTES and not self._parts:
+        if len(data) <= TURN_MAX_BYTES and not (self._parts or self._unsplit):
             parts = self._splitter.feed(data)
             if len(parts) == 1:
                 return self._handle(*parts[0])

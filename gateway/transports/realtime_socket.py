@@ -85,8 +85,8 @@ class RealtimeSocket(asyncio.Protocol):
         self._receiver: ModelReceiver | None = receiver
         self._splitter = FrameSplitter(masked=False, max_bytes=bounds.message_max_bytes)
         self._text_frame = ClientFrames().text_frame
-        self._is_open = False
-        """Whether the library's state is OPEN, as of the last `_flush`."""
+        self._is_open: bool
+        """Whether the library's state is OPEN, as of the last `_flush`; the request's is first."""
         self._write: Callable[[bytes], object] = _drop
         """The transport's own while the link is open: no test for it on the way of a frame."""
         self._loop = asyncio.get_running_loop()
@@ -166,11 +166,9 @@ class RealtimeSocket(asyncio.Protocol):
 
     def eof_received(self) -> None:
         self._conn.receive_eof()
-        self._flush()
         self._check_handshake()  # the body of a refusal may end with the connection
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._stop_timer()
         code = self._conn.close_rcvd.code if self._conn.close_rcvd else CloseCode.ABNORMAL_CLOSURE
         fatal = code in _FATAL_CLOSES or code >= _OWN_CLOSES_FROM
         self._lose(f"closed_{int(code)}", fatal=fatal)
@@ -246,11 +244,10 @@ class RealtimeSocket(asyncio.Protocol):
         if self._transport is None:
             return
         self._write = self._transport.write if self._is_open else _drop
-        for data in self._conn.data_to_send():
-            if data:
-                self._transport.write(data)
-            elif self._transport.can_write_eof():
-                self._transport.write_eof()
+        # An empty piece stands for a half-closed connection, which TLS does not have; ours always
+        # ends whole, by `close` or by `abort`.
+        if data := b"".join(self._conn.data_to_send()):
+            self._transport.write(data)
 
     # --- Liveness of the peer ---
 

@@ -23,7 +23,6 @@ _VENDOR: Final = "https://api.twilio.com"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NOT_YET: Final = frozenset({404, 429, 500, 502, 503, 504})
 """Statuses for which another attempt may succeed: the webhook can precede its media."""
-_FIRST_PAUSE_S: Final = 0.4
 
 
 class TwilioMedia:
@@ -35,7 +34,7 @@ class TwilioMedia:
         account_sid: str,
         auth_token: str,
         *,
-        first_pause_s: float = _FIRST_PAUSE_S,
+        first_pause_s: float = limits.messages.MEDIA_FIRST_PAUSE_S,
     ) -> None:
         self._first_pause_s = first_pause_s
         self._own = {_origin(base_url), _origin(_VENDOR)}
@@ -132,7 +131,7 @@ async def _content(response: httpx2.Response, arrived: Callable[[int], None]) ->
         return None
     if response.status_code != 200:
         raise PeerError("unreachable", f"http_{response.status_code}")
-    if int(response.headers.get("content-length") or 0) > limits.images.IMAGE_BODY_MAX_BYTES:
+    if int(response.headers.get("content-length", "0")) > limits.images.IMAGE_BODY_MAX_BYTES:
         raise PeerError("too_large")
     body = bytearray()
     async for chunk in response.aiter_raw():

@@ -14,7 +14,6 @@ from gateway.transports.retry import retried
 from gateway.transports.tls import tls_context
 
 _NOT_IN_PROGRESS: Final = 21220
-_FIRST_PAUSE_S: Final = 0.2
 
 
 class TwilioRest:
@@ -63,7 +62,7 @@ class TwilioRest:
             if not response.is_success:
                 raise LinkError(_reason(response), retryable=response.status_code == 429)
 
-        await retried(attempt, limits.web.REST_TRIES, _FIRST_PAUSE_S)
+        await retried(attempt, limits.web.REST_TRIES, limits.web.REST_FIRST_PAUSE_S)
 
     async def dial(self, fields: Mapping[str, str | list[str]]) -> str:
         """Place a call and return its CallSid.
@@ -83,7 +82,7 @@ class TwilioRest:
                 raise _refusal_of(response)
             return _sid_of(response)
 
-        return await retried(attempt, limits.web.REST_TRIES, _FIRST_PAUSE_S)
+        return await retried(attempt, limits.web.REST_TRIES, limits.web.REST_FIRST_PAUSE_S)
 
     async def cancel(self, call_sid: str) -> None:
         """Cancel a ringing call, or hang up one that was answered meanwhile. Raises LinkError."""
@@ -122,7 +121,7 @@ class TwilioRest:
             retryable = response.status_code == 429 or response.status_code >= 500
             raise LinkError(f"http_{response.status_code}", retryable=retryable)
 
-        await retried(attempt, limits.web.REST_TRIES, _FIRST_PAUSE_S)
+        await retried(attempt, limits.web.REST_TRIES, limits.web.REST_FIRST_PAUSE_S)
 
     async def close(self) -> None:
         await self._client.aclose()

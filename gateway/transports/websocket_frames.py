@@ -58,7 +58,8 @@ class FrameSplitter:
         self._mask = _MASKED if masked else 0
         # How nearly every frame begins: whole, text, with a length of 16 bits.
         self._head_16 = bytes((_TEXT_FIN, self._mask | 126))
-        self._size, self._head = -1, b""
+        self._size: int | None = None
+        self._head = b""
         """Of the last whole frame: its length and its first four bytes."""
         self._max_bytes = max_bytes
         self._short_max_bytes = min(_SHORT_MAX_BYTES, max_bytes)

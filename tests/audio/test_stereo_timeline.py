@@ -5,8 +5,9 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from search import draws, search
 
 from gateway.audio import stereo_timeline as line
 from gateway.audio.g711 import CALLER_HZ
@@ -168,6 +169,8 @@ def test_any_call_is_recorded_as_it_was_played(
     assert call.line.take_marks() == []
 
 
+@search
+@settings(max_examples=draws(40))
 @given(STEPS, st.integers(0, 8), st.integers(0, 40), st.integers(0, 40))
 def test_of_a_pause_nothing_is_kept_and_the_count_of_samples_stays(
     steps: list[tuple[str, int]], first: int, pause: int, rest: int

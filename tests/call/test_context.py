@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from call.play import an_agent
 from gateway.call import commands as do
 from gateway.call.context import CallContext
 from gateway.call.endings import Ending
+from gateway.call.timers import Timer
 
 
 def test_what_was_put_is_taken_once_in_order() -> None:
@@ -33,3 +36,27 @@ def test_the_time_of_a_call_begins_when_its_caller_arrives() -> None:
     ctx.tally.talked_s = 5.0
     ctx.now = 16.5
     assert ctx.talked_s == 7.5, "five seconds of them in another process"
+
+
+@pytest.mark.parametrize(
+    ("talked_s", "due"),
+    [
+        (0.0, [(Timer.WARN, 80.0), (Timer.LENGTH, 140.0)]),
+        (100.0, [(Timer.WARN, 10.0), (Timer.LENGTH, 40.0)]),
+        (200.0, [(Timer.LENGTH, 10.0), (Timer.WARN, 10.0)]),
+    ],
+)
+def test_a_caller_who_comes_back_has_what_is_left_of_the_longest_time(
+    talked_s: float, due: list[tuple[Timer, float]]
+) -> None:
+    """Nothing of it, if need be: then the call ends at once."""
+    ctx = CallContext(an_agent(max_call_s=130.0), lambda: "id", 10.0)
+    ctx.timers.clear_all()
+    ctx.now, ctx.tally.talked_s = 10.0, talked_s
+    ctx.arrive()
+    found = []
+    while (at := ctx.timers.next()) is not None:
+        timer = ctx.timers.pop_due(at)
+        if timer in (Timer.WARN, Timer.LENGTH):
+            found.append((timer, at))
+    assert found == due

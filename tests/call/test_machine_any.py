@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from search import draws, search
 
 from call import vendor_events
 from call.drawn_agents import agents, colleague
@@ -457,13 +458,14 @@ class AnyCall(EitherPath):
             assert ledger.marks_pending <= limits.call.MARKS_PENDING_MAX
 
 
-@pytest.mark.parametrize(("examples", "steps"), [(50, 12), (25, 40)])
+@search
+@pytest.mark.parametrize(("examples", "steps"), [(20, 12), (10, 40)])
 def test_any_call(examples: int, steps: int) -> None:
     """In short runs peace comes before something else has covered what was forgotten."""
     run_state_machine_as_test(
         AnyCall,
         settings=settings(
-            max_examples=examples,
+            max_examples=draws(examples),
             stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),

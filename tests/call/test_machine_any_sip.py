@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from search import draws, search
 
 from call import vendor_events
 from call.drawn_agents import CRM, colleague, either_path
@@ -276,13 +277,14 @@ class AnySipCall(EitherPath):
             assert self.book.call.line.unheard <= 4  # and what nobody saw begin
 
 
-@pytest.mark.parametrize(("examples", "steps"), [(50, 12), (25, 40)])
+@search
+@pytest.mark.parametrize(("examples", "steps"), [(20, 12), (10, 40)])
 def test_any_sip_call(examples: int, steps: int) -> None:
     """In short runs peace comes before something else has covered what was forgotten."""
     run_state_machine_as_test(
         AnySipCall,
         settings=settings(
-            max_examples=examples,
+            max_examples=draws(examples),
             stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -113,18 +113,28 @@ LOG_TABLES = (
 )
 
 
+LEVELS = ("debug", "info", "warning", "error", "exception")
+
+
 @cache
 def logged() -> dict[str, set[str]]:
     """Names of the log events of the product with the methods of `log` that write them."""
     found: dict[str, set[str]] = {}
     for file in (ROOT / "gateway").rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(call, ast.Call) and call.args and not isinstance(call.func, ast.Name):
-                method = ast.unparse(call.func)
-                levels = set(re.findall(r"\blog\.(debug|info|warning|error|exception)\b", method))
-                for name in names(call.args[0]) if levels else ():
+            if isinstance(call, ast.Call) and call.args and (levels := levels_of(call.func)):
+                for name in names(call.args[0]):
                     found.setdefault(name, set()).update(levels)
     return found
+
+
+def levels_of(method: ast.expr) -> set[str]:
+    """The level of a method of `log`, or both of a choice."""
+    if isinstance(method, ast.IfExp):
+        return levels_of(method.body) | levels_of(method.orelse)
+    if isinstance(method, ast.Attribute) and method.attr in LEVELS:
+        return {method.attr} if re.search(r"\blog$", ast.unparse(method.value)) else set()
+    return set()
 
 
 def names(first: ast.expr) -> list[str]:

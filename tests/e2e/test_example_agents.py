@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rehearsal import as_expected
+from rehearsal import as_expected, on
 
-
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        *("clinic", "clinic-emergency"),
-        *("bank", "bank-fraud"),
-        *("field-service", "field-service-noise"),
-        *("concierge", "concierge-upset"),
-        *("contact-centre", "contact-centre-languages"),
-    ],
+AGENTS = ("clinic", "bank", "field-service", "concierge", "contact-centre")
+HARD = (
+    *("clinic-emergency", "bank-fraud", "field-service-noise"),
+    *("concierge-upset", "contact-centre-languages"),
 )
-async def test_an_ordinary_call_and_a_hard_one(scenario: str, tmp_path: Path) -> None:
-    await as_expected(scenario, ("media", "sip"), tmp_path)
+
+
+@pytest.mark.parametrize("scenario", AGENTS)
+@on("sip", "media")
+async def test_an_ordinary_call(scenario: str, path: str, tmp_path: Path) -> None:
+    await as_expected(scenario, path, tmp_path)
+
+
+@pytest.mark.parametrize("scenario", HARD)
+@on("media", "sip")
+async def test_a_hard_call(scenario: str, path: str, tmp_path: Path) -> None:
+    await as_expected(scenario, path, tmp_path)

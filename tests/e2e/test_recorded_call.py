@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 import yaml
-from rehearsal import as_expected
+from rehearsal import as_expected, on
 
 from gateway.agents.file.loader import DEFAULT_AGENTS
 from gateway.simulator.scenario.files import find
@@ -115,10 +115,10 @@ def compare(out: Path, *, paused: bool) -> None:
     assert len(spans(recorded[:, 1])) <= len(spans(truth[:, 1])) + 1
 
 
-async def test_a_recording_is_what_both_ends_said_and_heard(tmp_path: Path) -> None:
-    await as_expected("recording", ("media", "sip"), tmp_path)
-    for path in ("media", "sip"):
-        await asyncio.to_thread(compare, tmp_path / path, paused=True)
+@on("media", "sip")
+async def test_a_recording_is_what_both_ends_said_and_heard(path: str, tmp_path: Path) -> None:
+    await as_expected("recording", path, tmp_path)
+    await asyncio.to_thread(compare, tmp_path / path, paused=True)
 
 
 def recorded_demo(folder: Path) -> Path:
@@ -132,7 +132,9 @@ def recorded_demo(folder: Path) -> Path:
     return file
 
 
-async def test_the_recording_of_the_demo_is_what_both_ends_said_and_heard(tmp_path: Path) -> None:
-    await as_expected(str(recorded_demo(tmp_path)), ("media", "sip"), tmp_path)
-    for path in ("media", "sip"):
-        await asyncio.to_thread(compare, tmp_path / path, paused=False)
+@on("sip", "media")
+async def test_the_recording_of_the_demo_is_what_both_ends_said_and_heard(
+    path: str, tmp_path: Path
+) -> None:
+    await as_expected(str(recorded_demo(tmp_path)), path, tmp_path)
+    await asyncio.to_thread(compare, tmp_path / path, paused=False)

@@ -1,4 +1,4 @@
-"""Digits that a caller types for the operator's function are in nothing else, on both paths."""
+"""Digits that a caller types for the operator's function are in nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from left_behind import files_of, last_metrics, receiver, redis_watched
 from redis_end import running_redis
-from rehearsal import on_path
+from rehearsal import as_expected, on
 
 PIN = "73914652"
 TOO_SHORT = "739146"
@@ -96,34 +96,29 @@ def scenario(folder: Path, events_url: str, redis_url: str) -> Path:
 async def left_by_a_call(folder: Path, path: str) -> dict[str, bytes]:
     """Return everything that a call left, by where it was found."""
     bodies: list[bytes] = []
-    out = folder / "out"
+    out = folder / path
     async with receiver(bodies) as url, running_redis() as redis:
         metrics = asyncio.create_task(last_metrics(out / "gateway.log"))
         async with redis_watched(redis.port) as stored:
-            await on_path(str(scenario(folder, url, redis.url)), path, out)
+            await as_expected(str(scenario(folder, url, redis.url)), path, folder)
         found = {f"event {number}": body for number, body in enumerate(bodies)}
         found["redis"] = b"\n".join(stored)
         found["metrics"] = await asyncio.wait_for(metrics, 10)
     return found | files_of(out)
 
 
-async def test_digits_that_are_typed_are_nowhere(tmp_path: Path) -> None:
-    for path, found in zip(
-        ("media", "sip"),
-        await asyncio.gather(
-            left_by_a_call(tmp_path / "media", "media"), left_by_a_call(tmp_path / "sip", "sip")
-        ),
-        strict=True,
-    ):
-        seen = {
-            name: [part for part in PARTS if part in FRACTION.sub(b".", data)]
-            for name, data in found.items()
-            if not name.endswith(".wav")  # chance puts any four bytes into a minute of sound
-        }
-        assert {name: parts for name, parts in seen.items() if parts} == {}, path
-        # What was looked into is not empty, and tells of this call.
-        assert b"secret_inputs_total" in found["metrics"]
-        assert any(name.endswith(".wav") for name in found), "nothing was recorded"
-        assert b"balance" in found["redis"], "the store was not looked into"
-        assert any("sqlite3" in name for name in found)
-        assert b"collect_digits" in b"".join(found.values())
+@on("media", "sip")
+async def test_digits_that_are_typed_are_nowhere(path: str, tmp_path: Path) -> None:
+    found = await left_by_a_call(tmp_path / "typed", path)
+    seen = {
+        name: [part for part in PARTS if part in FRACTION.sub(b".", data)]
+        for name, data in found.items()
+        if not name.endswith(".wav")  # chance puts any four bytes into a minute of sound
+    }
+    assert {name: parts for name, parts in seen.items() if parts} == {}
+    # What was looked into is not empty, and tells of this call.
+    assert b"secret_inputs_total" in found["metrics"]
+    assert any(name.endswith(".wav") for name in found), "nothing was recorded"
+    assert b"balance" in found["redis"], "the store was not looked into"
+    assert any("sqlite3" in name for name in found)
+    assert b"collect_digits" in b"".join(found.values())

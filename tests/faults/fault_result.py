@@ -60,17 +60,17 @@ class FaultResult:
 
 HEAD = f"{'fault':<44} {'calls':>5} {'lost':>5} {'silence':>12} {'remembered':>10}"
 
-Test = Callable[[Path], Awaitable[None]]
+Test = Callable[..., Awaitable[None]]
 
 
 def retried_on_stall(test: Test) -> Test:
     """Retry a test once when it failed while the machine was busy or stalled."""
 
     @functools.wraps(test)
-    async def run(tmp_path: Path) -> None:
+    async def run(tmp_path: Path, **chosen: Any) -> None:
         began_s = machine_time()
         try:
-            await test(tmp_path)
+            await test(tmp_path=tmp_path, **chosen)
         except CallLost:
             raise  # a lost caller is no matter of the machine
         except (AssertionError, TimeoutError) as error:
@@ -79,7 +79,7 @@ def retried_on_stall(test: Test) -> Test:
                 raise
             warn_of_another_try(test.__name__, stood_still_s, str(error))
             (tmp_path / "again").mkdir()
-            await test(tmp_path / "again")
+            await test(tmp_path=tmp_path / "again", **chosen)
 
     return run
 

@@ -7,9 +7,11 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cluster import FALLBACK, HEARS, RECALL, TALE, Cluster, running_cluster
 from fault_result import UNHEARD_MS, USUAL_MS, evaluate, retried_on_stall
 
+pytestmark = pytest.mark.whole_call
 HEAR: dict[str, Any] = {"hear": {"until_silence_ms": 600, "timeout_s": 40}}
 PATIENT: dict[str, Any] = {"hear": {"until_silence_ms": 2000, "timeout_s": 40}}
 """A longer wait: nobody asks a question into a line that has just become silent."""
@@ -37,10 +39,13 @@ async def said(cluster: Cluster, words: str, times: int) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.parametrize(
+    "codes", [(1006,), pytest.param((1001, 1011, 1013), marks=pytest.mark.long)]
+)
 @retried_on_stall
-async def test_a_socket_breaks(tmp_path: Path) -> None:
+async def test_a_socket_breaks(codes: tuple[int, ...], tmp_path: Path) -> None:
     """The model's socket closes with each code for a retry; the caller's socket breaks."""
-    closes = [{"close": code, "times": 1} for code in (1001, 1006, 1011, 1013)]
+    closes = [{"close": code, "times": 1} for code in codes]
     broken = [
         HEAR,
         TELL,
@@ -56,40 +61,42 @@ async def test_a_socket_breaks(tmp_path: Path) -> None:
     async with running_cluster(
         tmp_path, script=script({"say": TALE}, *closes, speed=1.5)
     ) as cluster:
-        calls = [asyncio.create_task(cluster.call(WHOLE, seed)) for seed in range(4)]
-        await said(cluster, "noted", 4)
+        calls = [asyncio.create_task(cluster.call(WHOLE, seed)) for seed in range(len(codes))]
+        await said(cluster, "noted", len(codes))
         # Late enough that every scripted close has happened.
-        cut_off = await cluster.call(broken, 4)
+        cut_off = await cluster.call(broken, len(codes))
         records = await asyncio.gather(*calls)
         journal = await cluster.said()
-        assert await cluster.metric("model_reconnects_total") == 4
-    kept = evaluate("model's socket closed (4 codes)", records, journal, asked=5)
+        assert await cluster.metric("model_reconnects_total") == len(codes)
+    closed = ", ".join(map(str, codes))
+    kept = evaluate(f"model's socket closed ({closed})", records, journal, asked=len(codes) + 1)
     kept.check(most_ms=1500, busy=cluster.busy)
     again = evaluate("media socket broken mid-word", [cut_off], journal, asked=1)
     again.check(most_ms=3000, busy=cluster.busy)
 
 
+@pytest.mark.parametrize("each", [1, pytest.param(3, marks=pytest.mark.long)])
 @retried_on_stall
-async def test_a_process_is_killed_and_another_told_to_stop(tmp_path: Path) -> None:
+async def test_a_process_is_killed_and_another_told_to_stop(each: int, tmp_path: Path) -> None:
     patient = [*WHOLE[:4], PATIENT, ASK, HEAR, "hang_up"]
     drain = {"GATEWAY_DRAIN_SECONDS": "10"}
     async with running_cluster(
         tmp_path, script=script(), gateways=3, redis=True, **drain
     ) as cluster:
         killed, stopped, left = cluster.gateways
-        cut_off = await cluster.calls_on(killed, patient, range(3))
-        moved = await cluster.calls_on(stopped, WHOLE, range(3, 6))
-        await said(cluster, "lighthouse", 6)
+        cut_off = await cluster.calls_on(killed, patient, range(each))
+        moved = await cluster.calls_on(stopped, WHOLE, range(each, 2 * each))
+        await said(cluster, "lighthouse", 2 * each)
         cluster.kill(killed)
         cluster.kill(stopped, signal.SIGTERM)
         records = await asyncio.gather(*cut_off, *moved)
         assert await cluster.gateways[stopped].exited() == 0
         known = cluster.gateways[left].output
         # Callers of the killed process may reach the other one just before it stops.
-        assert [one.call_sid for one in records[3:] if one.call_sid not in known] == []
+        assert [one.call_sid for one in records[each:] if one.call_sid not in known] == []
     for fault, theirs, most_ms in (
-        ("process SIGKILL with calls", records[:3], 3000),
-        ("process SIGTERM with calls", records[3:], USUAL_MS + UNHEARD_MS),
+        ("process SIGKILL with calls", records[:each], 3000),
+        ("process SIGTERM with calls", records[each:], USUAL_MS + UNHEARD_MS),
     ):
         spoken = await cluster.transcript({record.call_sid for record in theirs})
         result = evaluate(fault, theirs, spoken, asked=len(theirs))

@@ -90,7 +90,7 @@ def play(folder: Path, samples: dict[str, str], questions: list[dict[str, Any]])
     promtool("test", "rules", file)
 
 
-@pytest.mark.parametrize("size", ["quiet", "busy"])
+@pytest.mark.parametrize("size", ["quiet", pytest.param("busy", marks=pytest.mark.long)])
 def test_a_healthy_day_wakes_nobody(tmp_path: Path, size: str) -> None:
     nothing = {"expr": fired("1d"), "eval_time": f"{MINUTES - 1}m", "exp_samples": []}
     play(tmp_path, day(size), [nothing])

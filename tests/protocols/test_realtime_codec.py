@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from json_values import json_values
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
+from search import draws, search
 
 from gateway.errors import PeerError
 from gateway.limits.sockets import (
@@ -489,8 +490,9 @@ def test_no_depth_breaks_the_parser(depth: int) -> None:
         assert kind_of_fault(text) in ("malformed", "junk")
 
 
+@search
 @given(event=st.sampled_from(EVENTS), data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=draws(150), deadline=None)
 def test_any_value_in_any_place_is_an_event_or_a_fault(
     event: dict[str, Any], data: st.DataObject
 ) -> None:

@@ -7,6 +7,10 @@ the modules that need programs of the system's, such as a browser or a database,
 the rest, so that the heavy ones run beside light ones from the beginning. What a worker reports is
 passed on to the plugins of the first process. If a worker ends by itself, the test that it ran has
 failed, and another worker does what is left.
+
+Whole calls are another kind (`pytest.mark.whole_call`): they last as long as calls last, and
+whatever comes too late in them is heard. `--call-forks 6` gives them six workers of their own, and
+the other workers step back: they compute when no call does.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ Module = list[pytest.Item]
 _PIECES_LEAST: Final = 8
 """For each worker, so that the last ones end at about the same time."""
 _HEAD_BYTES: Final = 4
+_STEP_BACK: Final = 10
+"""Niceness of the workers without calls: they have a tenth of what a call has, if it wants that."""
 
 
 @dataclass
@@ -52,10 +58,10 @@ class _Worker:
 class ForkedWorkers:
     """Plugin of the first process: forks, hands out modules, and passes on what is reported."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, for_calls: int = 0) -> None:
+        self._count, self._for_calls = count, for_calls
         self._selector = selectors.DefaultSelector()
-        self._left: dict[str, deque[Module]] = {"heavy": deque(), "light": deque()}
+        self._left: dict[str, deque[Module]] = {"heavy": deque(), "light": deque(), "call": deque()}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -64,16 +70,18 @@ class ForkedWorkers:
         most = max(1, len(session.items) // (_PIECES_LEAST * self._count))
         for _, of_module in groupby(session.items, key=lambda item: item.path):
             module = list(of_module)
-            needs = any(item.get_closest_marker("needs") for item in module)
-            pieces = (module[at : at + most] for at in range(0, len(module), most))
-            self._left["heavy" if needs else "light"] += pieces
+            kind = self._kind(module)
+            size = 1 if kind == "call" else most
+            self._left[kind] += (module[at : at + size] for at in range(0, len(module), size))
         workers: list[_Worker] = []
+        begin_with = ["call"] * min(self._for_calls, len(self._left["call"]))
+        begin_with += [("heavy", "light")[nth % 2] for nth in range(self._count)]
         try:
-            workers += [self._forked(session, nth) for nth in range(self._count)]
+            workers += [self._forked(session, kind) for kind in begin_with]
             while self._selector.get_map():
                 for key, _ in self._selector.select():
                     if not self._hear(session, key.data):
-                        workers.append(self._forked(session, len(workers)))
+                        workers.append(self._forked(session, key.data.begins_with))
                     if session.shouldfail:
                         raise session.Failed(session.shouldfail)
                     if session.shouldstop:
@@ -85,7 +93,15 @@ class ForkedWorkers:
                 os.waitpid(worker.pid, 0)
         return True
 
-    def _forked(self, session: pytest.Session, nth: int) -> _Worker:
+    def _kind(self, module: Module) -> str:
+        def marked(mark: str) -> bool:
+            return any(item.get_closest_marker(mark) for item in module)
+
+        if self._for_calls and marked("whole_call"):
+            return "call"
+        return "heavy" if marked("needs") else "light"
+
+    def _forked(self, session: pytest.Session, kind: str) -> _Worker:
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -98,9 +114,11 @@ class ForkedWorkers:
                 key.fileobj.close()
             self._selector.close()
             ours.close()
+            if self._for_calls and kind != "call":
+                os.nice(_STEP_BACK)
             _work(session, theirs)
         theirs.close()
-        worker = _Worker(pid, ours, ("heavy", "light")[nth % 2])
+        worker = _Worker(pid, ours, kind)
         self._selector.register(ours, selectors.EVENT_READ, worker)
         return worker
 
@@ -153,8 +171,8 @@ class ForkedWorkers:
                 )
 
     def _next(self, kind: str) -> Module:
-        other = "light" if kind == "heavy" else "heavy"
-        left = self._left[kind] or self._left[other]
+        kinds = ("call",) if kind == "call" else sorted(("heavy", "light"), key=kind.__ne__)
+        left = next(filter(None, (self._left[one] for one in kinds)), None)
         return left.popleft() if left else []
 
 
@@ -174,16 +192,23 @@ def _report_the_end(session: pytest.Session, item: pytest.Item) -> None:
 
 
 class _Reports:
-    """Plugin of a worker: says everything to the first process."""
+    """Plugin of a worker: says everything to the first process, and leaves out what nobody reads.
+
+    That is two reports of three: that all went well before a test and behind it.
+    """
 
     def __init__(self, config: pytest.Config, line: socket.socket) -> None:
         self._config, self._line = config, line
+        self._timed = config.getoption("durations", None) is not None
+        self._timed = self._timed or bool(config.getoption("xmlpath", None))
 
     def say(self, **said: Any) -> None:
         text = marshal.dumps(said)  # reports have tuples, which JSON does not keep
         self._line.sendall(len(text).to_bytes(_HEAD_BYTES, "big") + text)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.passed and report.when != "call" and not self._timed:
+            return
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         self.say(report=data)
 

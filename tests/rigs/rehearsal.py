@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
 from awake_clock import STOOD_STILL_S, longest_standstill_s, machine_time, warn_of_another_try
 from warm_python import warm_python
 
@@ -14,18 +14,25 @@ PATIENCE_S: Final = 240.0
 TRIES: Final = 3
 
 
-async def as_expected(
-    scenario: str, paths: tuple[str, ...], folder: Path, python: str | None = None
-) -> None:
-    """On each of these paths, at the same time; by default with an interpreter that is warm."""
-    await asyncio.gather(*(on_path(scenario, path, folder / path, python) for path in paths))
+def on(path: str, *others: str) -> pytest.MarkDecorator:
+    """Parametrize a test with the paths of its scenario.
+
+    `make test` plays it on the first one, and `make test-long` on the others: a path of its own for
+    every scenario would take twice the time, and what both paths share is most of it.
+    """
+    more = [pytest.param(other, marks=pytest.mark.long) for other in others]
+    return pytest.mark.parametrize("path", [path, *more])
 
 
-async def on_path(scenario: str, path: str, out: Path, python: str | None = None) -> None:
-    """Again if it fails while the machine stands still, and it is said that it was."""
+async def as_expected(scenario: str, path: str, folder: Path, python: str | None = None) -> None:
+    """Play it into a folder of this path's name, by default with an interpreter that is warm.
+
+    Again if it fails while the machine stands still, and it is said that it was.
+    """
+    out = folder / path
     for left in reversed(range(TRIES)):
         began_s = machine_time()
-        status, said = await _rehearsed(scenario, path, out, python or warm_python())
+        status, said = await _rehearsed(scenario, path, out, python)
         stood_still_s = longest_standstill_s(began_s)
         if status == 0 or stood_still_s < STOOD_STILL_S or not left:
             break
@@ -40,15 +47,20 @@ def _put_aside(out: Path, left: int) -> None:
     out.rename(out.parent.with_name(f"{out.parent.name}-{out.name}-failed-{left}"))
 
 
-async def _rehearsed(scenario: str, path: str, out: Path, python: str) -> tuple[int | None, str]:
+async def _rehearsed(
+    scenario: str, path: str, out: Path, python: str | None
+) -> tuple[int | None, str]:
     options = ("--scenario", scenario, "--path", path, "--out", str(out), "--no-picture")
     return await simulated("--spawn", *options, python=python)
 
 
-async def simulated(*arguments: str, python: str = sys.executable) -> tuple[int | None, str]:
-    """Run `gateway simulate`. Return its exit status and what it printed."""
+async def simulated(*arguments: str, python: str | None = None) -> tuple[int | None, str]:
+    """Run `gateway simulate`, by default with an interpreter that is warm.
+
+    Return its exit status and what it printed.
+    """
     process = await asyncio.create_subprocess_exec(
-        python,
+        python or warm_python(),
         "-m",
         "gateway.cli.main",
         "simulate",

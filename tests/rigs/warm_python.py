@@ -43,7 +43,7 @@ import json, os, signal, socket, sys, time
 passed_on = {{signal.SIGTERM, signal.SIGINT, signal.SIGHUP}}
 signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # until there is somebody to pass them on to
 line = socket.socket(socket.AF_UNIX)
-for attempt in range(600):
+for attempt in range(1800):
     try:
         line.connect({address!r})
         break

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import resource
 import socket
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -38,6 +41,41 @@ def test_by_default_most_are_for_everybody() -> None:
     assert bounds.reason_against(descriptors_max() // 2) is None
     assert bounds.reason_against(descriptors_max() - 1) == "descriptors"
     assert bounds.is_last(descriptors_max() - 1)
+
+
+@contextlib.contextmanager
+def allowed(count: int) -> Iterator[None]:
+    """The process may have no descriptor with this number or a higher one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_where_there_are_few_a_quarter_is_for_media_sockets() -> None:
+    few = limits.web.DESCRIPTORS_RESERVE
+    with allowed(few):
+        bounds = ConnectionLimits()
+    assert bounds.reason_against(few * 3 // 4 - 1) is None
+    assert bounds.reason_against(few * 3 // 4) == "descriptors"
+    assert not bounds.is_last(few * 15 // 16 - 1)
+    assert bounds.is_last(few * 15 // 16)
+
+
+def test_when_all_are_in_use_none_is_left() -> None:
+    """Though it takes one to look."""
+    taken: list[int] = []
+    with socket.socket() as one, allowed(one.fileno() + 1):
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.dup(one.fileno()))
+            assert descriptors_left() == 0
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
 
 
 def test_the_limit_is_raised_as_far_as_the_system_allows() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from far_end import FarEnd, far_end
 from vendor import running_vendor
 
 from gateway.errors import LinkError
@@ -80,6 +82,21 @@ async def test_who_is_at_fault_is_told_apart() -> None:
     await dead.close()
 
 
+async def test_what_was_not_answered_in_time_may_be_asked_for_again() -> None:
+    async with running_vendor() as vendor:
+        calls = OpenAICalls(vendor.base_url, "sk-secret")
+        never = asyncio.Event()
+        for verb in ("accept", "reject"):
+            vendor.answers[verb].append(never)
+        accept, reject = calls.accept("rtc_1", SESSION, 0.05), calls.reject("rtc_1", 603, 0.05)
+        for asked in (accept, reject):
+            with pytest.raises(LinkError) as failed:
+                await asked
+            assert (failed.value.reason, failed.value.retryable) == ("timeout", True)
+        never.set()
+        await calls.close()
+
+
 @pytest.mark.parametrize("status", [408, 409, 429, 500])
 async def test_a_transfer_is_asked_for_again_where_that_may_help(status: int) -> None:
     async with running_vendor() as vendor:
@@ -101,3 +118,28 @@ async def test_a_transfer_that_is_refused_is_not_asked_for_again() -> None:
         assert (failed.value.reason, failed.value.retryable) == ("http_400", False)
         assert len(vendor.of("refer")) == 1
         await calls.close()
+
+
+async def test_no_redirect_is_followed_with_our_key() -> None:
+    asked: list[str] = []
+
+    async def behave(end: FarEnd) -> None:
+        await end.request()
+        await end.body()
+        asked.append(end.request_line)
+        end.send(b"HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+        await end.gone()
+
+    async with far_end(behave) as url:
+        calls = OpenAICalls(url.replace("ws:", "http:"), "sk-secret")
+        with pytest.raises(LinkError, match="http_307"):
+            await calls.hang_up("rtc_1")
+        await calls.close()
+    assert asked == ["POST /realtime/calls/rtc_1/hangup HTTP/1.1"]
+
+
+async def test_the_client_is_closed() -> None:
+    calls = OpenAICalls("http://127.0.0.1:9", "sk-secret")
+    await calls.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await calls.hang_up("rtc_1")

@@ -125,6 +125,15 @@ def test_what_is_read_meanwhile_waits_behind() -> None:
     assert rig.handled == [*first, b"last"]
 
 
+def test_also_behind_what_was_not_taken_apart_yet() -> None:
+    rig = Rig()
+    payloads = [b"%d" % n * 4_000 for n in range(10)]
+    rig.take(b"".join(map(client_text, payloads)))
+    rig.take(client_text(b"last"))
+    rig.turns_until_idle()
+    assert rig.handled == [*payloads, b"last"]
+
+
 def test_nothing_is_handled_while_held() -> None:
     rig = Rig()
     rig.frames.pause(rig.as_transport)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import cast
 
 from gateway.transports.paced_reads import PacedReads
 
@@ -63,3 +66,25 @@ async def test_a_reader_that_fails_does_not_stop_those_behind_it() -> None:
         await asyncio.sleep(0)
     assert handled == [b"third"]
     assert [type(error) for error in failed] == [ValueError]
+
+
+class Turns:
+    """An event loop of which the test makes each turn."""
+
+    def __init__(self) -> None:
+        self.ready: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[..., None], *arguments: object) -> None:
+        self.ready.append(partial(callback, *arguments))
+
+    def turn(self) -> None:
+        ready, self.ready = self.ready, []
+        for callback in ready:
+            callback()
+
+
+def test_a_process_that_reads_nothing_rests() -> None:
+    turns, reads = Turns(), PacedReads(2)
+    assert not reads.wait(Connection([]), b"one", cast("asyncio.AbstractEventLoop", turns))
+    turns.turn()
+    assert turns.ready == [], "or the loop would go round for ever"

@@ -7,8 +7,12 @@ import struct
 
 import pytest
 from far_end import FarEnd, close_of, text_of
-from model_link import CREATED, link
+from model_link import CREATED, Receiver, link
 from websockets.frames import Close, Frame, Opcode
+from websockets.server import ServerProtocol
+
+from gateway import limits
+from gateway.transports.realtime_socket import RealtimeSocket, SocketBounds
 
 # --- What is heard ---
 
@@ -220,6 +224,22 @@ async def test_our_own_close_is_in_order_and_is_the_last_that_is_heard() -> None
     assert (receiver.texts, receiver.lost) == ([], [])
 
 
+async def test_no_ping_follows_our_close() -> None:
+    rest = asyncio.get_running_loop().create_future()
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+
+    async def behave(end: FarEnd) -> None:
+        await end.accept()
+        assert (await end.frame()).opcode is Opcode.CLOSE
+        rest.set_result(await end.gone())
+
+    async with link(behave, ping_every_s=0.01, pong_max_s=0.01, close_max_s=0.05) as receiver:
+        receiver.socket.close()
+        assert await asyncio.wait_for(rest, 10) == b""
+    assert failed == []
+
+
 async def test_a_server_that_does_not_answer_a_close_is_cut() -> None:
     cut = asyncio.get_running_loop().create_future()
 
@@ -286,3 +306,70 @@ async def test_a_server_that_does_not_read_is_given_up_and_not_waited_for() -> N
                 break
         assert await receiver.loses() == "backlog"
         receiver.socket.post(b"nothing")
+
+
+class SlowTransport(asyncio.Transport):
+    """A transport whose far end reads the handshake and no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: RealtimeSocket
+        self.request = b""
+        self.unsent, self.high = 0, 64 << 10
+        self.aborted = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high or 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self.request:
+            self.request = bytes(data)
+            return
+        self.unsent += len(data)
+        if self.unsent > self.high:
+            self.protocol.pause_writing()
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def close(self) -> None:
+        """Go on: with TLS what was read already may still come."""
+
+
+def opened(transport: SlowTransport, receiver: Receiver) -> RealtimeSocket:
+    far = ServerProtocol()
+    transport.protocol = socket = RealtimeSocket("ws://far/", {}, receiver, SocketBounds())
+    socket.connection_made(transport)
+    far.receive_data(transport.request)
+    [request] = far.events_received()
+    far.send_response(far.accept(request))  # type: ignore[arg-type]
+    socket.data_received(b"".join(far.data_to_send()))
+    return socket
+
+
+async def test_nothing_is_heard_behind_the_servers_close_in_a_later_read_either() -> None:
+    receiver = Receiver()
+    socket = opened(SlowTransport(), receiver)
+    socket.data_received(text_of("x" * 20))
+    socket.data_received(close_of(1000))
+    socket.data_received(text_of("y" * 20))
+    assert receiver.texts == [b"x" * 20]
+    socket.connection_lost(None)
+    assert receiver.lost == [("closed_1000", False)]
+
+
+async def test_a_server_may_leave_some_seconds_of_sound_unread() -> None:
+    transport, receiver = SlowTransport(), Receiver()
+    socket = opened(transport, receiver)
+    while transport.unsent < limits.sockets.MODEL_BACKLOG_MAX_BYTES - 20_000:
+        socket.post(b"x" * 10_000)
+    await asyncio.sleep(0)
+    assert not transport.aborted
+    for _ in range(3):
+        socket.post(b"x" * 10_000)
+    await asyncio.sleep(0)
+    assert transport.aborted
+    assert receiver.lost == [("backlog", False)]

@@ -11,6 +11,7 @@ import pytest
 from far_end import FarEnd, far_end, text_of
 from model_link import CREATED, HEADERS, Behave, Receiver, failure, link
 
+from gateway import limits
 from gateway.errors import LinkError
 from gateway.transports.realtime_socket import connect
 
@@ -130,6 +131,15 @@ async def test_an_answer_that_is_none_fails_at_once(answer: bytes) -> None:
 
     error = await failure(behave)
     assert error.retryable
+
+
+async def test_a_line_as_long_as_a_whole_head_may_be_fails_at_once() -> None:
+    async def behave(end: FarEnd) -> None:
+        await end.request()
+        end.send(b"HTTP/1.1 ".ljust(limits.sockets.HANDSHAKE_MAX_BYTES, b"9"))
+        await end.gone()
+
+    assert (await failure(behave)).reason != "timeout"
 
 
 async def test_a_wrong_proof_of_the_handshake_is_refused() -> None:

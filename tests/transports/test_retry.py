@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import islice
+
 import pytest
 
 from gateway.errors import LinkError
-from gateway.transports.retry import retried
+from gateway.transports.retry import doubling, retried
 
 
 class Attempts:
@@ -49,3 +52,17 @@ async def test_one_try_is_one_try() -> None:
     with pytest.raises(LinkError):
         await retried(attempts, 1, 0.0)
     assert attempts.made == 1
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    assert list(islice(doubling(0.5), 4)) == [0.5, 1.0, 2.0, 4.0]
+    assert list(islice(doubling(0.5, 3.0), 5)) == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+async def test_nothing_is_asked_during_a_pause() -> None:
+    attempts = Attempts(AGAIN, "well")
+    trying = asyncio.create_task(retried(attempts, 2, 3600.0))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert attempts.made == 1
+    trying.cancel()

@@ -136,3 +136,10 @@ async def test_a_medium_up_to_the_bound_is_fetched_and_no_larger_one() -> None:
         with pytest.raises(PeerError) as refused:
             await fetched(end)
         assert refused.value.kind == "too_large"
+
+
+async def test_the_client_is_closed() -> None:
+    client = TwilioMedia("http://127.0.0.1:9", ACCOUNT, "12345")
+    await client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.fetch(f"http://127.0.0.1:9{PATH}", lambda _: None)

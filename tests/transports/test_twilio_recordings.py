@@ -135,3 +135,10 @@ async def test_refusals_and_a_far_end_that_is_away(tmp_path: Path) -> None:
             await work
         assert failed.value.retryable
     await client.close()
+
+
+async def test_the_client_is_closed() -> None:
+    client = TwilioRecordings(NOWHERE, ACCOUNT, "12345")
+    await client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.delete(SID)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -31,8 +32,9 @@ async def test_it_is_gone(status: int) -> None:
 async def test_it_is_not(answer: tuple[int, int | None], reason: str) -> None:
     async with rest_desk(answer) as desk:
         client = TwilioRest(desk.url, ACCOUNT, "12345")
-        with pytest.raises(LinkError, match=reason):
+        with pytest.raises(LinkError, match=reason) as caught:
             await client.delete_queue(SID)
+        assert not caught.value.retryable
         assert len(desk.asked) == 1
         await client.close()
 
@@ -229,6 +231,32 @@ async def test_a_twilio_that_hangs_up_may_have_taken_it() -> None:
             assert not caught.value.retryable
         assert len(asked) == 2
         assert await client.status(CALL) == ""
+
+
+async def test_what_never_reached_twilio_may_be_asked_for_again() -> None:
+    async def asked(name: str) -> bool:
+        with pytest.raises(LinkError) as caught:
+            await ORDERS[name][0](client)
+        return caught.value.retryable
+
+    async with client_of(NOWHERE) as client:
+        assert await asyncio.gather(*map(asked, ORDERS)) == [True] * len(ORDERS)
+
+
+async def test_no_redirect_is_followed_with_our_credentials() -> None:
+    asked: list[str] = []
+
+    async def behave(end: FarEnd) -> None:
+        await end.request()
+        await end.body()
+        asked.append(end.request_line)
+        end.send(b"HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+        await end.gone()
+
+    async with far_end(behave) as url, client_of(url.replace("ws:", "http:")) as client:
+        with pytest.raises(LinkError, match="http_307"):
+            await client.hang_up(CALL)
+    assert asked == [f"POST {ROOT}/Calls/{CALL}.json HTTP/1.1"]
 
 
 async def test_the_client_is_closed() -> None:

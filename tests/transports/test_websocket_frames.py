@@ -102,6 +102,17 @@ def test_a_whole_text_is_read_at_once(masked: bool, length: int) -> None:
         assert splitter.whole(Frame(Opcode.TEXT, data).serialize(mask=masked)) == data
 
 
+@pytest.mark.parametrize("masked", [True, False], ids=["from a client", "from a server"])
+def test_so_is_the_shortest_that_is_looked_at_and_the_longest_that_may_be(masked: bool) -> None:
+    shortest, longest = b"x" * (8 if masked else 12), b"x" * 300
+    splitter = FrameSplitter(masked=masked, max_bytes=300)
+    wire = Frame(Opcode.TEXT, shortest).serialize(mask=masked)
+    assert len(wire) == 14, "as long as the longest head"
+    assert splitter.whole(wire) == shortest
+    assert splitter.whole(Frame(Opcode.TEXT, longest).serialize(mask=masked)) == longest
+    assert splitter.whole(Frame(Opcode.TEXT, longest + b"x").serialize(mask=masked)) is None
+
+
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 7))
 @settings(max_examples=60, deadline=None)
 def test_junk_goes_to_the_library_byte_for_byte(junk: list[bytes], size: int) -> None:

@@ -66,9 +66,11 @@ class AgentsInUse:
         on_unused: Callable[[AgentsVersion], None],
         *,
         kept_s: float = limits.agents.OLD_VERSION_KEPT_S,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        """`clock` is monotonic, in seconds."""
         self.current = first
-        self._on_unused, self._kept_s = on_unused, kept_s
+        self._on_unused, self._kept_s, self._clock = on_unused, kept_s, clock
         self._older: list[AgentsVersion] = []
         """The newest first."""
         self._calls: Counter[AgentsVersion] = Counter()
@@ -103,7 +105,7 @@ class AgentsInUse:
         self._calls[version] -= 1
         if call_sid:
             self._ended.pop(call_sid, None)
-            self._ended[call_sid] = version, monotonic()
+            self._ended[call_sid] = version, self._clock()
         self._forget_ended()
         if version is not self.current:
             self._touch(version)
@@ -130,15 +132,15 @@ class AgentsInUse:
     # --- The end of a version ---
 
     def _touch(self, version: AgentsVersion) -> None:
-        self._used_at[version] = monotonic()
+        self._used_at[version] = self._clock()
         if not self._calls[version]:
             asyncio.get_running_loop().call_later(self._kept_s, self._close_unused)
 
     def _close_unused(self) -> None:
         # The timer of the loop may be early by its clock's resolution.
-        before = monotonic() - self._kept_s + limits.sockets.TIMER_GRAIN_S
+        before_s = self._clock() - self._kept_s + limits.sockets.TIMER_GRAIN_S
         for version in list(self._older):
-            if not self._calls[version] and self._used_at[version] <= before:
+            if not self._calls[version] and self._used_at[version] <= before_s:
                 self._older.remove(version)
                 del self._calls[version], self._used_at[version]
                 self._ended = {
@@ -147,9 +149,9 @@ class AgentsInUse:
                 self._on_unused(version)
 
     def _forget_ended(self) -> None:
-        before = monotonic() - self._kept_s
+        before_s = self._clock() - self._kept_s
         while self._ended:
             oldest = next(iter(self._ended))
-            if self._ended[oldest][1] > before:
+            if self._ended[oldest][1] > before_s:
                 break
             del self._ended[oldest]

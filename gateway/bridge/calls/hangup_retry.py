@@ -10,6 +10,7 @@ import structlog
 from gateway import limits
 from gateway.errors import LinkError
 from gateway.transports.openai_calls import OpenAICalls
+from gateway.transports.retry import doubling
 
 log = structlog.get_logger()
 
@@ -21,12 +22,13 @@ async def hang_up_with_retries(
     first_pause_s: float = limits.sip.HANG_UP_FIRST_PAUSE_S,
 ) -> None:
     """Hang up, with growing pauses between the tries, for as long as a session can last."""
-    until, pause_s = monotonic() + limits.agents.SESSION_MAX_S, first_pause_s
-    while monotonic() < until:
+    until = monotonic() + limits.agents.SESSION_MAX_S
+    for pause_s in doubling(first_pause_s, limits.sip.HANG_UP_PAUSE_MAX_S):
         try:
             return await calls.hang_up(call_id)
         except LinkError as error:
             log.error("sip_hangup_retrying", call_id=call_id, reason=error.reason, again_s=pause_s)
         await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, limits.sip.HANG_UP_PAUSE_MAX_S)
+        if monotonic() >= until:
+            break
     return None

@@ -15,6 +15,7 @@ from gateway.bridge.calls.start_pacer import StartPacer
 from gateway.call import inputs
 from gateway.call.call_info import CallInfo
 from gateway.errors import LinkError
+from gateway.transports.retry import doubling
 
 _NO_SUCH_CALL: Final = "http_404"
 
@@ -53,7 +54,7 @@ class ModelConnector:
         """Open the sideband of a call's session, with retries."""
         facts = call.facts
         url = f"{self._realtime_url}?call_id={quote(facts.call_id, safe='')}"
-        pause_s = limits.sip.SIDEBAND_FIRST_PAUSE_S
+        pauses = doubling(limits.sip.SIDEBAND_FIRST_PAUSE_S, self._sideband_pause_max_s)
         for left in reversed(range(limits.sip.SIDEBAND_TRIES)):
             await self._start_pacer.enter()
             if call.over:
@@ -73,6 +74,5 @@ class ModelConnector:
                     return call.on_connection_lost(
                         connection, error.reason, not error.retryable, monotonic()
                     )
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, self._sideband_pause_max_s)
+            await asyncio.sleep(next(pauses))
         return None

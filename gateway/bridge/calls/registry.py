@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from time import monotonic, time
 from typing import Any
 
@@ -383,11 +384,5 @@ def _audio(agent: Agent, wire: WireFormat) -> str:
 
 def _event_ids() -> Callable[[], str]:
     """Ids of our events, unique in a session: a prefix of chance, and a count."""
-    prefix, count = f"gw_{secrets.token_hex(4)}_", 0
-
-    def new_id() -> str:
-        nonlocal count
-        count += 1
-        return f"{prefix}{count}"
-
-    return new_id
+    prefix, numbers = f"gw_{secrets.token_hex(4)}_", count()
+    return lambda: f"{prefix}{next(numbers)}"

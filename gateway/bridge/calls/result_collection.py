@@ -78,7 +78,7 @@ class ResultCollection:
     async def _wait(self) -> None:
         """Wait for the next event, or for what is due."""
         try:
-            async with asyncio.timeout(max(0.0, self._dialogue.deadline - monotonic())):
+            async with asyncio.timeout(self._dialogue.deadline - monotonic()):
                 await self._changed.wait()
         except TimeoutError:
             self._send(self._dialogue.tick(monotonic()))

@@ -33,11 +33,10 @@ class SessionConfigs:
         return {**session, "instructions": filled(instructions, facts)}
 
     def _of_all_calls(self, *key: str) -> Mapping[str, Any]:
-        revision, session = self._made.get(key, (-1, {}))
-        if revision != self._toolbox.mcp.revision:
-            revision, session = self._toolbox.mcp.revision, self._make(*key)
-            self._made[key] = revision, session
-        return session
+        made, revision = self._made.get(key), self._toolbox.mcp.revision
+        if made is None or made[0] != revision:
+            made = self._made[key] = revision, self._make(*key)
+        return made[1]
 
     def _make(self, name: str, path: str, audio: str) -> Mapping[str, Any]:
         agent = self._book.agents[name]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
 from time import monotonic
 
 from gateway import limits
@@ -28,7 +29,7 @@ class StartPacer:
         call_later: Callable[[float, Callable[[], None]], object] = _call_later,
     ) -> None:
         self._clock, self._sleep, self._call_later = clock, sleep, call_later
-        self._free_at = 0.0
+        self._free_at = -inf
         self._closed = False
 
     async def enter(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway import limits
-from gateway.bridge.failover.snapshot_traces import check, count_keys, delete_keys, names_of
+from gateway.bridge.failover.snapshot_traces import count_keys, delete_keys, names_of
 from gateway.ops.records.history import CallNames
 from gateway.ops.store.call_keys import RUNNING, WORDS
 from gateway.ops.store.caller_index import CallerIndex
@@ -47,7 +47,5 @@ class CallerTraces:
 
     async def left(self, number: str) -> int:
         """Return how many names and keys there are of a number. Raises StoreError."""
-        keys = await count_keys(self._stores, await self._index.keys(number))
         names = len(await self._index.calls(number))
-        check(self._stores)
-        return keys + names
+        return names + await count_keys(self._stores, await self._index.keys(number))

@@ -32,7 +32,7 @@ class _Written(NamedTuple):
     """The version of a call's history that was written last."""
 
     revision: int
-    shape: tuple[int, int, int]
+    shape: tuple[int | None, int, int]
     """Number of the last item, items, complete items: a sentence that grows changes none."""
     at: float
     """Clock reading in seconds."""
@@ -40,7 +40,7 @@ class _Written(NamedTuple):
     @classmethod
     def of(cls, history: ConversationHistory, at: float) -> Self:
         items = history.items
-        last = items[-1].number if items else 0
+        last = items[-1].number if items else None
         return cls(history.revision, (last, len(items), sum(item.done for item in items)), at)
 
     def is_due_after(self, before: _Written | None) -> bool:
@@ -96,7 +96,7 @@ class SnapshotStore:
             running = {call: one for call, one in changed.items() if not call.over}
             entries = [entry for _, some in running.values() for entry in some]
             if await self._store.put_all(entries):
-                self._written.update((c, now) for c, (now, _) in running.items() if not c.over)
+                self._written.update((call, now) for call, (now, _) in running.items())
 
     async def save(self, call: RunningCall) -> None:
         """Write the snapshot now, before another process reads it."""

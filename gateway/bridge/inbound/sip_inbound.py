@@ -71,8 +71,6 @@ class SipSlot:
     """State of the outbound call for which the model's leg is dialled."""
     opening: str | None = None
     briefing: Briefing = NO_BRIEFING
-    asks: bool = False
-    """Whether nobody was asked about the call so far."""
     refuse: str = ""
     """A sentence in place of a conversation."""
     transfer: TransferCaller | None = None
@@ -109,8 +107,6 @@ class SipInbound:
         came_at = monotonic()
         try:
             slot = await self._slot(incoming)
-            if slot.asks:
-                slot = await self._decided(incoming, slot)
             session = self._registry.session(slot.agent, "sip", slot.briefing)
             call = await self._let_in(incoming, slot, session, came_at)
             if slot.refuse:
@@ -156,7 +152,7 @@ class SipInbound:
             if essential == session:
                 raise
         try:
-            return await self._calls.accept(call_id, essential, max(0.0, until - monotonic()))
+            return await self._calls.accept(call_id, essential, until - monotonic())
         except SessionRefused as refused:
             call.notify(inputs.AcceptRefused(refused.error))
             raise
@@ -177,7 +173,7 @@ class SipInbound:
         if security not in ("srtp", None) and not self._allow_rtp:
             raise NotAdmitted("insecure")
         if incoming.first(TOKEN_HEADER):
-            return await self._dialled_by_us(incoming)
+            return await self._dialled_by_us(incoming)  # it was decided on before we dialled
         candidates = list(incoming.dialled)
         route = self._registry.book.route_any(candidates)
         if route is not None and route.trunk is False:
@@ -185,7 +181,7 @@ class SipInbound:
         agent = self._registry.on_duty(candidates)
         if agent is None:
             raise NotAdmitted("no_agent")
-        return SipSlot(agent, "", next(iter(candidates), ""), asks=True)
+        return await self._decided(incoming, SipSlot(agent, "", next(iter(candidates), "")))
 
     async def _decided(self, incoming: IncomingCall, slot: SipSlot) -> SipSlot:
         """Return the slot as the operator decides on the call. Raises NotAdmitted."""

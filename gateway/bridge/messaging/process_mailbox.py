@@ -47,6 +47,7 @@ class ProcessMailbox:
     """Mailbox of this process, and sender to those of others.
 
     `calls` are those of this process; `deliver` gets what arrives for one of them, by key.
+    `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class ProcessMailbox:
         store: Store,
         calls: Callable[[], Iterable[LiveCall]],
         deliver: Callable[[str, CallerInput], None],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._store, self._calls, self._deliver = store, calls, deliver
+        self._store, self._calls, self._deliver, self._clock = store, calls, deliver, clock
         self._process = secrets.token_hex(8)
         self._announced: dict[str, str] = {}
         self._announced_at = float("-inf")
@@ -84,8 +86,9 @@ class ProcessMailbox:
         """Write new and ended calls at once, all others now and then."""
         lines = dict(self._line(call) for call in self._calls() if _named(call))
         before, self._announced = self._announced, lines
-        if monotonic() >= self._announced_at + limits.store.PRESENCE_EVERY_S:
-            self._announced_at, before = monotonic(), dict.fromkeys(before, "")
+        now = self._clock()
+        if now >= self._announced_at + limits.store.PRESENCE_EVERY_S:
+            self._announced_at, before = now, dict.fromkeys(before, "")
         news = [
             (pair, it, limits.store.PRESENCE_S)
             for pair, it in lines.items()

@@ -28,6 +28,7 @@ from gateway.audio.g711 import CALLER_HZ
 from gateway.audio.sound_files import mulaw_of
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.bridge.calls.running_call import RunningCall
+from gateway.bridge.recordings.carrier_pauses import CarrierPauses
 from gateway.call import events
 from gateway.call.dialogue.recording import TYPING
 from gateway.errors import DatabaseAway, LinkError, PeerError, StoreError
@@ -118,14 +119,6 @@ class CarrierStore:
         writer.close("final")
 
 
-@dataclass(slots=True)
-class _Wish:
-    """Whether the recording of a call is to be paused; `news` is set when that has changed."""
-
-    paused: bool
-    news: asyncio.Event
-
-
 class _Followed(NamedTuple):
     """Job that is being worked on."""
 
@@ -151,6 +144,7 @@ class CarrierRecordings:
         *,
         wall: Callable[[], float] = time,
         first_pause_s: float = limits.FIRST_PAUSE_S,
+        calls_max: int = limits.CARRIER_CALLS_MAX,
     ) -> None:
         """`on_refused` and `on_error` get the reason, for the metrics.
 
@@ -160,17 +154,16 @@ class CarrierRecordings:
         self._client, self._store, self._start = client, store, start
         self._on_refused, self._on_error = on_refused, on_error
         self._is_forgotten, self._caller_hash = is_forgotten, caller_hash
-        self._first_pause_s = first_pause_s
+        self._first_pause_s, self._calls_max = first_pause_s, calls_max
         self._folder = store.spool.folder / "carrier"
         self._calls: OrderedDict[str, _RecordedCall] = OrderedDict()
         """Calls of this process that the carrier records, by their CallSid."""
-        self._wishes: dict[str, _Wish] = {}
-        """What the carrier is being asked for, by CallSid: one thing at a time for each call."""
+        self._pauses = CarrierPauses(client, start, self._paused, on_error, first_pause_s)
         self._waiting: dict[str, asyncio.Event] = {}
         """Parts on their way to the store."""
         self._followed: dict[str, _Followed] = {}
         """Jobs under way, by the carrier's id of the recording."""
-        self._trying, self._idle = 0, asyncio.Event()
+        self._trying, self._idle = 0, asyncio.Event()  # set while nothing is tried
 
     # --- While the call runs ---
 
@@ -187,51 +180,13 @@ class CarrierRecordings:
             caller = self._caller_hash(facts.caller)
             self._calls[facts.call_sid] = _RecordedCall(facts.key, facts.direction, caller)
             self._remember(facts.call_sid)
-            while len(self._calls) > limits.CARRIER_CALLS_MAX:
+            while len(self._calls) > self._calls_max:
                 self._calls.popitem(last=False)
         elif isinstance(event, events.RecordingPaused | events.RecordingResumed):
             paused, call_sid = isinstance(event, events.RecordingPaused), call.facts.call_sid
             # Who types in secret leaves the `<Dial>`, and its recording ends with it.
             if call_sid and event.by != TYPING:
-                self._wish(call_sid, paused)
-
-    def _wish(self, call_sid: str, paused: bool) -> None:
-        if (wish := self._wishes.get(call_sid)) is not None:
-            wish.paused = paused
-            wish.news.set()
-            return
-        self._wishes[call_sid] = wish = _Wish(paused, asyncio.Event())
-        self._start(self._fulfil(call_sid, paused, wish), f"pause recording {call_sid}")
-
-    async def _fulfil(self, call_sid: str, paused: bool, wish: _Wish) -> None:
-        """Ask for one thing after the other: one that is tried again would undo a later one."""
-        try:
-            done = await self._pause(call_sid, paused, wish.news)
-            while wish.news.is_set():
-                wish.news.clear()
-                if wish.paused is not done:
-                    done = await self._pause(call_sid, wish.paused, wish.news)
-        finally:
-            del self._wishes[call_sid]
-
-    async def _pause(self, call_sid: str, paused: bool, news: asyncio.Event) -> bool | None:
-        """Return what the carrier has done, None where that is not known."""
-        for number in range(limits.CARRIER_PAUSE_TRIES):
-            try:
-                await self._client.pause(call_sid, paused=paused)
-            except LinkError as error:
-                reason = error.reason
-            else:
-                self._paused(call_sid, paused)
-                return paused
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._first_pause_s * number):
-                    await news.wait()
-            if news.is_set():
-                return None
-        self._on_error("carrier")
-        log.error("recording_not_paused", call_sid=call_sid, paused=paused, reason=reason)
-        return None
+                self._pauses.ask(call_sid, paused)
 
     def _paused(self, call_sid: str, paused: bool) -> None:
         call = self._calls.get(call_sid)
@@ -332,6 +287,7 @@ class CarrierRecordings:
     async def _tried(self, job: CarrierJob) -> bool:
         """Return whether nothing is left to be done."""
         self._trying += 1
+        self._idle.clear()
         try:
             await self._keep(job)
         except (LinkError, PeerError, OSError, DatabaseAway) as error:
@@ -345,15 +301,15 @@ class CarrierRecordings:
             return False
         finally:
             self._trying -= 1
-            self._idle.set()
+            if not self._trying:
+                self._idle.set()
         return True
 
     async def settle(self, within_s: float) -> None:
         """Wait for what is being fetched, or for that time; what failed is the next process's."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while self._trying:
-                    self._idle.clear()
+                while self._trying:  # more may have come since it was idle
                     await self._idle.wait()
 
     async def _keep(self, job: CarrierJob) -> None:

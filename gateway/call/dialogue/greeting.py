@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from gateway.call.context import CallContext
 from gateway.call.dialogue import prompts
 from gateway.call.dialogue.recording import CallRecording
@@ -26,7 +28,7 @@ class Greeting(CallPart):
         """Whether this process has begun the conversation."""
         self.greeted = False
         """Whether any process has."""
-        self._protected_until = 0.0
+        self._protected_until = -inf
 
     @property
     def protected(self) -> bool:

@@ -8,6 +8,7 @@ in all; after that the call goes on, and is not recorded.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from gateway import limits
@@ -46,7 +47,8 @@ class CallRecording(CallPart):
         self.wanted = ctx.agent.recording is not None
         # On the SIP path the document that dials the model tells the caller before.
         self._consented = self.wanted and self._tap is None
-        self._tries = 0
+        self._tries: float = 0
+        """How often the caller was told; infinite once nobody will tell them any more."""
         self._ends_at: tuple[int, int] | None = None
         """Where the telling ends on the line, once all of it is there: epoch and ms."""
         self._paused_by: set[str] = set()
@@ -125,7 +127,7 @@ class CallRecording(CallPart):
             tap.keep_from(at)
             if self._paused_by:
                 tap.pause()
-        ctx.put(events.RecordingStarted(ago_s=max(0.0, ctx.now - at)))
+        ctx.put(events.RecordingStarted(ago_s=ctx.now - at))
 
     def _on_response_done(self, event: model.ResponseDone) -> None:
         responses = self._ctx.responses
@@ -157,7 +159,7 @@ class CallRecording(CallPart):
         elif self._tries < limits.recordings.CONSENT_TRIES_MAX:
             self._tell()
         else:
-            self._tries += 1
+            self._tries = inf
             ctx.put(events.RecordingRefused("not_heard"))
 
     # --- Pauses ---
@@ -186,7 +188,7 @@ class CallRecording(CallPart):
     def machine_answered(self) -> None:
         """Keep nothing from here on, and tell nobody that the call is recorded."""
         if self.wanted and not self._consented:
-            self._tries = limits.recordings.CONSENT_TRIES_MAX + 1
+            self._tries = inf
             self._ctx.put(events.RecordingRefused("machine"))
         self.pause(MACHINE)
 

@@ -43,7 +43,8 @@ class TurnTaking(CallPart):
         self._greeting, self._goodbye = greeting, goodbye
         self._functions, self._hosted, self._keys, self._outcome = functions, hosted, keys, outcome
         self._link, self._window = link, link.replay_window
-        self._speech_began_ms = 0
+        self._speech_began_ms: int
+        """Where on the line the speech began that is being weighed."""
         self._listening = True
         self._commits = False
         """Whether a commit of ours is on its way."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from gateway.audio.transcode import ModelToCaller
 from gateway.audio.wire import MULAW_8K, WireFormat
@@ -38,10 +39,11 @@ class Downlink:
         self._group_ms = min(GROUP_MS, lead_ms // 2 // FRAME_MS * FRAME_MS)
         self._group_bytes = self._group_ms * self._bytes_per_ms
         self._queue = bytearray()
-        self._queued_at = 0.0
+        self._queued_at: float
+        """When sound came last while none was waiting."""
         self._due_at: float | None = None
         """When more is to be sent; None while nothing can be."""
-        self._not_before = 0.0
+        self._not_before = -inf
         """Before this the caller's buffer holds enough, whatever the marks say."""
         self._twilio: ToTwilio | None = None
         self.ledger = PlaybackLedger()
@@ -127,7 +129,7 @@ class Downlink:
     def _plan(self) -> None:
         """Work out when more can go out, by what waits and what was sent."""
         if not self._queue or self._twilio is None:
-            self._due_at, self._not_before = None, 0.0
+            self._due_at, self._not_before = None, -inf
             return
         by_clock, by_marks = self.ledger.low_at(self._lead_ms - self._group())
         self._not_before = by_clock

@@ -7,6 +7,7 @@ the `clear` that ends it takes nothing else away.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from gateway.audio.wire import MULAW_8K, WireFormat
 from gateway.call.context import CallContext
@@ -37,9 +38,9 @@ class HoldTone:
         self._pattern = wire.hold_tone()
         self._group_bytes = HOLD_GROUP_MS * wire.bytes_per_ms
         self._twilio: ToTwilio | None = None
-        self._at = 0
-        """Position in the pattern, in bytes."""
-        self._lasts_until = 0.0
+        self._at: int
+        """Position in the pattern, in bytes; set at the start."""
+        self._lasts_until = -inf
         self.playing = False
 
     def open(self, twilio: ToTwilio) -> None:
@@ -65,7 +66,7 @@ class HoldTone:
 
     def start(self) -> None:
         """Start at the beginning of the pattern, where it is silent."""
-        self.playing, self._at, self._lasts_until = True, 0, 0.0
+        self.playing, self._at, self._lasts_until = True, 0, self._ctx.now
 
     def pump(self, now: float) -> list[bytes]:
         """Return what may go out now: a short lead over the clock, and no more."""

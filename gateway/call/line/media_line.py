@@ -66,7 +66,8 @@ class MediaLine(CallPart):
         self._tones = KeyTones(ctx, work, downlink, wire)
         self._stream_sid: str | None = None
         self._frame_at: float | None = None
-        self._looks_at = 0.0
+        self._looks_at: float
+        """When the next look at the stream is due; set with its timer."""
         self._sound_item: str | None = None
         self._cut_items: deque[str] = deque(maxlen=limits.call.ITEMS_CUT_KEPT_MAX)
         self._cut_response: str | None = None

@@ -47,7 +47,7 @@ class SipLine(CallPart):
         self._done: OrderedDict[str, float] = OrderedDict()
         """Responses that are done lately, and how long their sound takes at most."""
         self._playing: str | None = None
-        self._playing_since = 0.0
+        self._playing_since: float
         self._heard_first = False
         self._session_began_at: float | None = None
         self.handlers = {

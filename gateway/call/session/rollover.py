@@ -31,8 +31,9 @@ class SessionRollover:
     def __init__(self, session: Mapping[str, Any], ctx: CallContext) -> None:
         self.session, self._ctx = session, ctx
         self._link: LinkState | None = None
-        self._change_by = 0.0
-        self._retry_s = 0.0
+        self._change_by: float
+        self._retry_s: float
+        """Set, like the time before it, when the end of the session in use is known."""
         self.for_agent = False
         """Whether the session is another agent's, which decides itself when it takes over."""
         self.refused = False

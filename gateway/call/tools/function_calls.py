@@ -50,8 +50,6 @@ class FunctionCalls(CallPart):
         self._approvals, self._goodbye, self._builtin = approvals, goodbye, builtin
         self._secrets = secrets
         self._running = work.running
-        self._turns_taken = 0
-        """Turns of the caller, as far as the model takes them for turns."""
         self._seen: OrderedDict[str, None] = OrderedDict()
         """Ids of the function calls of this call, the newest last."""
         self.handlers = {inputs.ToolFinished: self._on_tool_finished}
@@ -59,7 +57,7 @@ class FunctionCalls(CallPart):
 
     def turn_taken(self) -> None:
         """The caller has said something."""
-        self._turns_taken += 1
+        self._running.turn_taken()
         self.cut_off()
 
     def agent_changed(self) -> None:
@@ -118,7 +116,7 @@ class FunctionCalls(CallPart):
 
     def _start(self, response_id: str, call_id: str, name: str, arguments: str) -> None:
         running = self._running
-        if not running.confirmed(name, arguments, self._turns_taken):
+        if not running.confirmed(name, arguments):
             running.put(response_id, call_id, prompts.CONFIRM)
         elif not running.start(response_id, call_id, name, self._ctx.now):
             running.put(response_id, call_id, prompts.TOO_MANY)

@@ -148,7 +148,7 @@ class HostedMcp(CallPart):
         call = self._mcp.end(item_id)
         if call is None:
             return
-        seconds = max(0.0, self._ctx.now - call.since)
+        seconds = self._ctx.now - call.since
         self._ctx.put(events.HostedToolCompleted(call.label, outcome, seconds))
         self._mcp.owed = True
         if not self._mcp.working:

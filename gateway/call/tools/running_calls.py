@@ -47,13 +47,16 @@ class RunningCalls:
         self._tools = tools
         self._running: dict[str, RunningFunction] = {}
         self._rounds: dict[str, ToolRound] = {}
-        self._asked: dict[str, tuple[str, int]] = {}
-        """Function to be confirmed -> its arguments, and in which turn of the caller's."""
+        self._asked: dict[str, str] = {}
+        """Function to be confirmed -> its arguments, since the caller's last turn."""
+        self._answered: dict[str, str] = {}
+        """The same from before that turn: the caller has had a say."""
 
     def equip(self, tools: Mapping[str, ToolOptions]) -> None:
         """Take the tools of another agent; what runs goes on as it began."""
         self._tools = tools
         self._asked.clear()
+        self._answered.clear()
 
     def __contains__(self, name: object) -> bool:
         return name in self._tools
@@ -76,17 +79,21 @@ class RunningCalls:
     def options(self, name: str) -> ToolOptions:
         return self._tools[name]
 
-    def confirmed(self, name: str, arguments: str, turn: int) -> bool:
+    def turn_taken(self) -> None:
+        """Take what the caller has said for an answer to all that was asked."""
+        self._answered |= self._asked
+        self._asked.clear()
+
+    def confirmed(self, name: str, arguments: str) -> bool:
         """Return whether this may run: at once, or because the caller has confirmed it.
 
         The model asks; the same arguments must come again, after a turn of the caller's.
         """
         if not self._tools[name].confirm:
             return True
-        asked = self._asked.pop(name, None)
-        if asked is not None and asked[0] == arguments and asked[1] < turn:
+        if self._answered.pop(name, None) == arguments:
             return True
-        self._asked[name] = (arguments, turn)
+        self._asked[name] = arguments
         return False
 
     def start(self, response_id: str, call_id: str, name: str, now: float) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from gateway.audio.g711 import CALLER_HZ, MULAW_SILENCE
+from gateway.audio.g711 import MULAW_SILENCE
 from gateway.audio.sound_files import CHANNELS, SPOOL_HEADER_BYTES, spool_header
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.limits import recordings as limits
@@ -339,7 +339,3 @@ def _marks(lines: Sequence[JournalLine]) -> list[RecordingMark]:
         if one.kind in ("paused", "gap")
     }
     return list(found.values())
-
-
-def seconds(samples: int) -> float:
-    return samples / CALLER_HZ

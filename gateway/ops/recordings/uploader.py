@@ -75,7 +75,7 @@ class RecordingUploader:
         self._at_work: dict[str, bool] = {}
         """Recordings at work, and whether there is something to bring of each."""
         self._deleted: set[str] = set()
-        self._idle = asyncio.Event()
+        self._idle = asyncio.Event()  # set while nothing is at work
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = ThreadPoolExecutor(1, "recording-join", _give_way)
 
@@ -105,6 +105,7 @@ class RecordingUploader:
         """Bring what there is of a recording to where it belongs, now."""
         begun = name in self._at_work
         self._at_work[name] = True
+        self._idle.clear()
         if not begun:
             self._start(self._follow(name), f"recording {name}")
 
@@ -152,8 +153,7 @@ class RecordingUploader:
         """Wait until everything is stored, or for that time: the disk may go with the process."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while self._at_work:
-                    self._idle.clear()
+                while self._at_work:  # more may have come since it was idle
                     await self._idle.wait()
 
     def close(self) -> None:
@@ -175,7 +175,8 @@ class RecordingUploader:
         finally:
             del self._at_work[name]
             self._deleted.discard(name)
-            self._idle.set()
+            if not self._at_work:
+                self._idle.set()
 
     async def _tried(self, name: str) -> bool:
         """Return whether everything is where it belongs."""
@@ -389,7 +390,7 @@ def _cause(error: LinkError | OSError | DatabaseAway) -> tuple[str, str]:
     if isinstance(error, LinkError):
         return "store", error.reason
     if isinstance(error, OSError):
-        return "disk", os.strerror(error.errno or 0)
+        return "disk", error.strerror or type(error).__name__
     return "database", "nobody can say whether its caller was forgotten"
 
 
@@ -401,4 +402,7 @@ def _made_anew(folder: Path) -> None:
 def _give_way() -> None:
     """Give way to the calls: on Linux a thread has a niceness of its own."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), limits.JOINER_NICENESS)
+        thread = threading.get_native_id()
+        # To take priority back takes a right, and a thread that raises here would join nothing.
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(own, limits.JOINER_NICENESS))

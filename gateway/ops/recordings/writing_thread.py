@@ -6,7 +6,6 @@ is bounded: when the disk hangs, sound is left out and the recording says so; th
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -135,7 +134,7 @@ class WritingThread:
         self._on_error("disk")
         if not stream.failed:
             stream.failed = True
-            reason = os.strerror(error.errno or 0)
+            reason = error.strerror or type(error).__name__
             log.warning("recording_not_written", call_sid=stream.facts.call_sid, reason=reason)
 
     def _do(self, stream: StreamRecording, entries: list[Entry], now: float, ending: str) -> None:

@@ -23,12 +23,9 @@ T = TypeVar("T")
 
 def merged(one: CallRecord, other: CallRecord) -> CallRecord:
     """Return the record of a call of which these are two parts, in any order."""
-    first, last = sorted((one, other), key=_ended_at)
-    began, last_began = datetime.fromisoformat(first.began_at), _began(last)
-    if last_began < began.timestamp():  # the longer part reaches around the shorter one
-        first, last = last, first
-        began = datetime.fromisoformat(first.began_at)
-    shift_s = max(0.0, _began(last) - began.timestamp())
+    first, last = sorted((one, other), key=lambda part: (_began(part), _ended_at(part)))
+    shift_s = _began(last) - _began(first)
+    # The longer part may reach around the shorter one.
     goes_on = _ended_at(last) > _ended_at(first)
     last = _shifted(last, shift_s, first.turns)
     newer = last if goes_on else first
@@ -57,7 +54,7 @@ def merged(one: CallRecord, other: CallRecord) -> CallRecord:
     result.first_sound_s = _first_of(first.first_sound_s, last.first_sound_s)
     # The caller may never have reached the last part: it takes no time away.
     length_s = max(_length_s(first), _length_s(last))
-    result.seconds = round(max(0.0, length_s - (result.arrived_s or 0.0)), 3)
+    result.seconds = round(length_s - (result.arrived_s or 0.0), 3)
     waits_s = tuple(turn.wait_ms / 1000 for turn in result.latency)
     result.wait_p50_ms, result.wait_p95_ms = percentiles(waits_s)
     result.privacy = _strictest(first.privacy, last.privacy)

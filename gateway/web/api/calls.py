@@ -101,7 +101,7 @@ class CallsEndpoints:
         left = wanted.limit - len(live)
         if wanted.state == "live" or not left:
             following = None if wanted.state == "live" else first_cursor()
-            return _json(CallList(live, following, elsewhere=shown))
+            return _json(CallList(live, following, complete=True, elsewhere=shown))
         page = await self.records.ended(wanted.calls, left, wanted.after)
         # A call that has just moved to another process may have ended here.
         running = {call.id for call in live}

@@ -82,11 +82,11 @@ class DoneBody(Struct):
 class CallList(Struct):
     calls: list[CallSummary]
     """Running calls, then ended ones, each newest first."""
-    next: str | None = None
+    next: str | None
     """Cursor of the next page; null behind the last."""
-    complete: bool = True
+    complete: bool
     """False while the database is away: ended calls that wait for it are listed, and no others."""
-    elsewhere: list[str] = []
+    elsewhere: list[str]
     """Ids of running calls that another process has."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import pytest
@@ -10,12 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.realtime import RealtimeSessionCreateRequest
 from pydantic import ValidationError
+from search import draws, search
 
 from gateway.agents.file.session_schema import SessionSchema
 
 
+@cache
+def schema() -> SessionSchema:
+    return SessionSchema()
+
+
 def found(**session: Any) -> list[tuple[str, str]]:
-    checked = SessionSchema().problems({"type": "realtime"} | session)
+    checked = schema().problems({"type": "realtime"} | session)
     return [(".".join(map(str, path)), problem) for path, problem in checked]
 
 
@@ -169,14 +176,15 @@ def test_the_whole_passes() -> None:
     assert not found(**WHOLE)
 
 
-@settings(max_examples=300)
+@search
+@settings(max_examples=draws(100))
 @given(st.integers(0, len(places(WHOLE)) - 1), WRONG)
 def test_what_passes_here_passes_there(index: int, value: Any) -> None:
     """Never laxer than pydantic on the same types, whatever stands in any one place."""
     session = deepcopy(WHOLE)
     container, key = places(session)[index]
     container[key] = value
-    if not list(SessionSchema().problems(session)):
+    if not list(schema().problems(session)):
         try:
             RealtimeSessionCreateRequest.model_validate(session)
         except ValidationError as error:
@@ -190,4 +198,4 @@ def test_an_unknown_field_is_found_anywhere(index: int) -> None:
     container, key = places(session)[index]
     if isinstance(container, dict) and "parameters" not in (key, *container):
         container["xyzzy"] = 1
-        assert [path[-1] for path, _ in SessionSchema().problems(session)] == ["xyzzy"]
+        assert [path[-1] for path, _ in schema().problems(session)] == ["xyzzy"]

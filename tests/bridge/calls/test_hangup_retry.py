@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 from call_doubles import CALL_ID, Orders
@@ -29,3 +30,14 @@ async def test_failures_are_tried_again_with_growing_pauses() -> None:
     calls, pauses = await hung_up(*failures, first_pause_s=0.001)
     assert calls.asked == [("hang_up", CALL_ID)] * 5
     assert pauses == [0.001, 0.002, 0.004, 0.008]
+
+
+async def test_the_vendor_is_left_alone_in_between() -> None:
+    calls = Orders(LinkError("http_500", retryable=True), LinkError("http_500", retryable=True))
+    trying = asyncio.create_task(
+        hang_up_with_retries(cast("Any", calls), CALL_ID, first_pause_s=3600.0)
+    )
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(calls.asked) == 1
+    trying.cancel()

@@ -608,8 +608,11 @@ async def test_a_session_that_is_opened_anew_may_have_faults_of_its_own() -> Non
         rig.call.on_connection_text(first, b"{", 0.0)
     rig.call.notify(GO())
     await rig.settled()
-    rig.call.on_connection_text(first, b"{", 0.0)
+    for _ in range(FAULTS_MAX - 1):
+        rig.call.on_connection_text(first, b"{", 0.0)
     assert inputs.ModelLost("noise") not in core.handled
+    rig.call.on_connection_text(first, b"{", 0.0)
+    assert inputs.ModelLost("noise") in core.handled
 
 
 @pytest.mark.parametrize("after_s", [0.0, 100.0])
@@ -627,6 +630,20 @@ async def test_a_session_that_is_opened_anew_takes_the_place_of_the_old_one(afte
     assert pause_s != after_s, "spread, for all calls may have lost the model in the same moment"
     rig.call.notify(SAY)
     assert (first.posted, second.posted) == ([], [b"m"])
+
+
+async def test_sessions_that_were_lost_together_are_opened_one_after_the_other() -> None:
+    core = CoreDouble({GO: [do.OpenModel(0.0)], SAY_KIND: [do.OpenModel(100.0)]})
+    rig = call_of(core)
+    for _ in range(100):
+        rig.call.notify(GO())
+        rig.call.notify(SAY)
+        await rig.settled()
+    at_once, later = rig.models.pauses_s[::2], rig.models.pauses_s[1::2]
+    assert min(at_once) < 0.3 * RENEW_SPREAD_S
+    assert 0.7 * RENEW_SPREAD_S < max(at_once) <= RENEW_SPREAD_S
+    assert min(later) < 70
+    assert 130 < max(later) <= 150 + RENEW_SPREAD_S
 
 
 SAY_KIND = inputs.SayRequested

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 from call_doubles import MEDIA_CALL, SIP_CALL, CallDouble
@@ -94,3 +95,38 @@ async def test_a_call_that_is_over_gets_no_sideband() -> None:
     async with far_end(behave) as url:  # type: ignore[arg-type]
         await asyncio.wait_for(connector(url).open_sideband(CallDouble(SIP_CALL, over=True)), 5)
     assert asked == []
+
+
+class Pacer:
+    """Lets everybody through, and counts them."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+
+    async def enter(self) -> None:
+        self.entered += 1
+
+
+async def test_every_connection_takes_its_turn_among_those_of_all_calls() -> None:
+    asked, behave = answering(404, 404, 101)
+    async with far_end(behave) as url:  # type: ignore[arg-type]
+        pacer = Pacer()
+        paced = ModelConnector(url, lambda _: {}, cast("Any", pacer), sideband_pause_max_s=0.0)
+        await paced.open_sideband(CallDouble(SIP_CALL))
+        assert (len(asked), pacer.entered) == (3, 3)
+        connection = ModelConnection(CallDouble())
+        await paced.open_session(connection, MEDIA_CALL, "m", 0.0)
+        connection.close()
+        assert (len(asked), pacer.entered) == (4, 4)
+
+
+async def test_a_session_that_is_to_be_opened_later_is_not_opened_now() -> None:
+    pacer = Pacer()
+    paced = ModelConnector("ws://127.0.0.1:9", lambda _: {}, cast("Any", pacer))
+    opening = asyncio.create_task(
+        paced.open_session(ModelConnection(CallDouble()), MEDIA_CALL, "m", 3600.0)
+    )
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (pacer.entered, opening.done()) == (0, False)
+    opening.cancel()

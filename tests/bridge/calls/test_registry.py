@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,7 +12,8 @@ from call_doubles import MEDIA_CALL, SIP_CALL, CallDouble
 
 from gateway.bridge.calls.call_table import CallTable
 from gateway.bridge.calls.registry import CallRegistry
-from gateway.call import events
+from gateway.call import events, inputs
+from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
@@ -113,6 +116,81 @@ async def test_how_a_call_ended_is_known_unless_it_never_arrived(rig: Rig) -> No
     assert await rig.registry.ending_of(MEDIA_CALL.call_sid) is Ending.MEDIA_BROKEN
     rig.registry.pass_on("CA2")
     assert await rig.registry.ending_of("CA2") is Ending.DRAINED
+
+
+class Heard:
+    """A call that writes down what the process tells it."""
+
+    def __init__(self, facts: CallInfo, *, arrived: bool) -> None:
+        self.facts, self.machine = facts, SimpleNamespace(arrived=arrived)
+        self.told: list[object] = []
+
+    def notify(self, event: object) -> None:
+        self.told.append(event)
+
+    def hang_up(self, ending: Ending) -> None:
+        self.told.append(ending)
+
+    def leg_ended(self) -> None:
+        self.told.append("leg ended")
+
+
+TALKS = replace(MEDIA_CALL, call_sid="CA_talks")
+WAITS = replace(MEDIA_CALL, call_sid="CA_waits")
+LEG = replace(SIP_CALL, call_sid="CA_leg", call_id="rtc_leg")
+
+
+def with_calls(rig: Rig) -> tuple[Heard, Heard, Heard]:
+    """One that talks on a stream, one whose stream is expected, and a model's leg."""
+    talks, waits = Heard(TALKS, arrived=True), Heard(WAITS, arrived=False)
+    leg = Heard(LEG, arrived=True)
+    for call in (talks, waits):
+        rig.table.add_media(cast("Any", call))
+    rig.table.add_sip(cast("Any", leg))
+    return talks, waits, leg
+
+
+def test_calls_are_handed_over_where_another_process_can_have_them(rig: Rig) -> None:
+    """The carrier brings a stream's caller back to any process; a leg needs the shared store."""
+    talks, waits, leg = with_calls(rig)
+    rig.registry.hand_over_all(now=False)
+    assert (talks.told, waits.told, leg.told) == ([inputs.HandOverRequested(False)], [], [])
+    rig.registry.hand_over_all(now=True)
+    assert talks.told[1:] == [inputs.HandOverRequested(True)]
+    assert (waits.told, leg.told) == ([Ending.DRAINED], [Ending.DRAINED])
+
+
+def test_what_the_carrier_says_of_a_leg_is_for_the_calls_on_it(rig: Rig) -> None:
+    talks, waits, leg = with_calls(rig)
+    for over in (rig.registry.leg_is_over, rig.registry.dial_is_over):
+        for facts in (TALKS, WAITS, LEG):
+            over(facts.call_sid)
+        over("CA_unknown")
+    assert (talks.told, waits.told) == ([], [Ending.NEVER_ARRIVED])
+    assert leg.told == ["leg ended", Ending.MODEL_LOST]
+
+
+def test_a_stream_that_is_over_ends_the_call_that_had_it(rig: Rig) -> None:
+    talks, waits, leg = with_calls(rig)
+    for facts in (TALKS, WAITS, LEG):
+        rig.registry.stream_is_over(facts.call_sid, drained=False)
+    rig.registry.stream_is_over("CA_unknown", drained=False)
+    rig.registry.stream_is_over(TALKS.call_sid, drained=True)
+    assert talks.told == [Ending.MEDIA_BROKEN, Ending.DRAINED]
+    assert (waits.told, leg.told) == ([], [])
+
+
+def test_every_call_is_ended_when_the_process_stops(rig: Rig) -> None:
+    calls = with_calls(rig)
+    rig.registry.end_all(Ending.DRAINED)
+    assert [call.told for call in calls] == [[Ending.DRAINED]] * 3
+
+
+def test_a_call_that_is_expected_is_no_other(rig: Rig) -> None:
+    _, waits, _ = with_calls(rig)
+    assert rig.registry.expected(WAITS.call_sid) is cast("Any", waits)
+    assert rig.registry.expected(TALKS.call_sid) is None
+    assert rig.registry.expected("CA_unknown") is None
 
 
 async def test_what_is_known_of_a_caller_while_the_model_is_dialled(rig: Rig) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from call_doubles import CALL_ID, CALL_SID, SIP_CALL, TRUNK_CALL, CallDouble, Orders
@@ -13,6 +13,9 @@ from gateway.call import inputs
 from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.call.endings import Ending
 from gateway.errors import LinkError
+
+TransferWay = Literal["dial", "warm", "queue"]
+QUEUE = "sip:queue@gateway.invalid"
 
 AWAY = LinkError("http_503", retryable=True)
 AFTER = "https://gw.example.com/twilio/after?leg=sip"
@@ -97,6 +100,26 @@ async def test_a_refer_that_fails_comes_back_to_the_core() -> None:
     call = CallDouble(SIP_CALL)
     await carrier(Orders(AWAY)).transfer(call, TransferCaller("+15550111"))
     assert call.notified == [inputs.TransferFailed("http_503")]
+
+
+@pytest.mark.parametrize(
+    ("way", "target"), [("dial", "tel:+15550111"), ("warm", "tel:+15550111"), ("queue", QUEUE)]
+)
+async def test_a_leg_that_twilio_dialled_goes_every_way(way: TransferWay, target: str) -> None:
+    calls, call = Orders(), CallDouble(SIP_CALL)
+    with capture_logs() as lines:
+        await carrier(calls).transfer(call, TransferCaller("+15550111", way))
+    assert (calls.asked, call.notified) == ([("refer", CALL_ID, target)], [])
+    assert lines == []
+
+
+@pytest.mark.parametrize(("way", "warned"), [("dial", 0), ("warm", 1)])
+async def test_over_a_trunk_a_transfer_is_cold(way: TransferWay, warned: int) -> None:
+    calls, call = Orders(), CallDouble(TRUNK_CALL)
+    with capture_logs() as lines:
+        await carrier(calls).transfer(call, TransferCaller("+15550111", way))
+    assert calls.asked == [("refer", CALL_ID, "tel:+15550111")]
+    assert [line["event"] for line in lines] == ["sip_transfer_limited"] * warned
 
 
 async def test_a_trunk_has_no_queue() -> None:

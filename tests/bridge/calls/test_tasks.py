@@ -30,8 +30,12 @@ async def test_a_failure_is_logged_by_name_and_a_cancellation_is_not() -> None:
     async def hangs() -> None:
         await asyncio.Event().wait()
 
+    async def works() -> None:
+        pass
+
     tasks = Tasks()
     with capture_logs() as logs:
+        await tasks.start(works(), "works")
         failing, hanging = tasks.start(fails(), "fails"), tasks.start(hangs(), "hangs")
         await asyncio.wait([failing])
         hanging.cancel()

@@ -34,6 +34,25 @@ async def test_what_might_have_gone_on_is_over(ending: Ending | StoreError) -> N
     assert await let_go(ending) == ["CA1"]
 
 
+async def test_the_end_of_the_stream_may_come_after_the_report() -> None:
+    asked = list[str]()
+
+    async def ending_of(call_sid: str) -> None:
+        asked.append(call_sid)
+
+    tasks = list[asyncio.Task[None]]()
+
+    def start(work: Coroutine[Any, Any, None], _name: str) -> None:
+        tasks.append(asyncio.get_running_loop().create_task(work))
+
+    CarrierEnd(ending_of, print, start, wait_s=0.0).reported("CA1")
+    assert asked == []
+    await asyncio.sleep(0)
+    assert asked == [], "it has waited for once"
+    await asyncio.gather(*tasks)
+    assert asked == ["CA1"]
+
+
 @pytest.mark.parametrize("ending", [None, Ending.CALLER_HUNG_UP])
 async def test_what_waits_for_nothing_is_left(ending: Ending | None) -> None:
     assert await let_go(ending) == []

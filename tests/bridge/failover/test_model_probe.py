@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import Any, cast
 
 import pytest
-from far_end import FarEnd, close_of, far_end
+from far_end import FarEnd, close_of, far_end, text_of
 from running_gateway import API_KEY
 from structlog.testing import capture_logs
+from websockets.frames import Opcode
 
 from gateway import limits
 from gateway.bridge.failover.model_probe import ModelProbe, watch_model
@@ -49,6 +51,46 @@ async def test_a_model_that_closes_without_a_word_is_not_waited_for() -> None:
 
     async with far_end(behave) as url:
         assert await ModelProbe().fault(url, HEADERS) == "closed_1011"
+
+
+async def test_a_probe_leaves_no_session_behind() -> None:
+    closed = asyncio.get_running_loop().create_future()
+
+    async def behave(end: FarEnd) -> None:
+        await end.accept(text_of('{"type":"session.created","session":{"id":"sess_1"}}'))
+        closed.set_result((await end.frame()).opcode)
+
+    async with far_end(behave) as url:
+        assert await ModelProbe().fault(url, HEADERS) == ""
+        assert await asyncio.wait_for(closed, 10) is Opcode.CLOSE
+
+
+class Guard:
+    """A circuit breaker that wants a probe each time, and writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.closed = asyncio.Event()
+        self.probe_due = True
+
+    def failed(self, reason: str) -> None:
+        self.told.append(reason)
+
+    def worked(self) -> None:
+        self.probe_due = False
+        self.closed.set()
+
+
+async def test_what_became_of_each_probe_decides_when_the_next_is_due() -> None:
+    guard = Guard()
+    script = Script(on_connect=OnConnect(refuse=503, times=2))
+    async with running_model(script) as model:
+        watching = asyncio.create_task(
+            watch_model(cast("Any", guard), lambda: address(model), HEADERS, look_every_s=0.0)
+        )
+        await asyncio.wait_for(guard.closed.wait(), 10)
+        watching.cancel()
+    assert guard.told == ["http_503", "http_503"]
 
 
 async def test_each_probe_that_fails_is_a_line_with_its_reason() -> None:

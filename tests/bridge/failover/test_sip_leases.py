@@ -75,8 +75,9 @@ async def test_a_call_is_saved_before_it_is_released() -> None:
 
 @pytest.mark.parametrize("remote", [None, RemoteDouble(down_since=1.0)])
 async def test_without_a_store_nothing_is_released(remote: RemoteDouble | None) -> None:
-    with pytest.raises(LinkError, match="no_store"):
+    with pytest.raises(LinkError, match="no_store") as raised:
         await leases(remote).release(cast("Any", CallDouble(SIP_CALL)))
+    assert not raised.value.retryable
 
 
 async def test_alone_nobody_takes_anything_over() -> None:

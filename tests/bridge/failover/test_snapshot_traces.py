@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any, cast
 
 import pytest
 from redis_end import running_redis
 
-from gateway.bridge.failover.snapshot_traces import SnapshotTraces
+from gateway.bridge.failover.snapshot_traces import SnapshotTraces, delete_keys
 from gateway.errors import StoreError
 from gateway.ops.records.history import CallNames
 from gateway.ops.store.call_keys import keys_of_call, keys_of_warm_transfer
@@ -46,6 +47,20 @@ async def test_while_the_shared_store_is_away_nothing_is_proven() -> None:
         with pytest.raises(StoreError):
             await ask(CALLS)
     await away.close()
+
+
+async def test_a_store_that_goes_away_meanwhile_proves_nothing_either() -> None:
+    class GoesAway:
+        away = False
+
+        async def exists(self, _key: str) -> bool:
+            return True
+
+        async def delete(self, _key: str) -> None:
+            self.away = True
+
+    with pytest.raises(StoreError):
+        await delete_keys([cast("Any", GoesAway())], ["call:CA1"])
 
 
 async def test_a_key_in_the_memory_of_either_store_is_found() -> None:

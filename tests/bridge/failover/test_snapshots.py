@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Sequence
 from time import monotonic
 
 import pytest
-from gateway_calls import QUIET
+from gateway_calls import QUIET, new_sid
 from running_gateway import GatewayRig
 
 from gateway import limits
@@ -42,6 +43,7 @@ async def test_a_call_that_ends_while_others_are_gathered_is_not_written(
         snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
         writing = asyncio.ensure_future(snapshots.write_changed())
         await asyncio.sleep(0)
+        assert await snapshots.known(call.facts.call_sid) is None, "others get their turn first"
         call.hang_up(Ending.OPERATOR_HUNG_UP)
         await snapshots.ended(call, Ending.OPERATOR_HUNG_UP)
         await writing
@@ -179,6 +181,37 @@ async def test_a_call_that_never_arrived_leaves_no_state_but_is_expected(store: 
     expected = await snapshots.known("CA1")
     assert expected is not None
     assert expected.opening == "Say hello."
+
+
+async def test_a_call_whose_caller_has_not_come_yet_leaves_nothing(
+    rig: GatewayRig, store: Store
+) -> None:
+    call_sid = new_sid("CA")
+    await rig.carrier.ring(call_sid)
+    (call,) = rig.gateway.registry.calls
+    snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
+    await snapshots.write_changed()
+    snapshots.remember(call, Ending.MEDIA_BROKEN)
+    await snapshots.ended(call, Ending.MEDIA_BROKEN)
+    assert await snapshots.known(call_sid) is None
+
+
+async def test_the_last_sound_is_given_out_once(store: Store) -> None:
+    """Or a second connection would say again what the first has answered."""
+    snapshots = SnapshotStore(store, list, PrivacyFilter())
+    await store.put("sound:CA1", b64encode(b"hello").decode(), 60)
+    assert await snapshots.sound("CA1") == b"hello"
+    assert await snapshots.sound("CA1") == b""
+
+
+async def test_a_call_that_ends_before_it_was_written_is_kept_too(
+    rig: GatewayRig, store: Store
+) -> None:
+    async with rig.carrier.call(QUIET):
+        call = await running(rig)
+        snapshots = SnapshotStore(store, lambda: [call], PrivacyFilter())
+        await snapshots.ended(call, Ending.MEDIA_BROKEN)
+    assert await snapshots.load(call.facts.call_sid) is not None
 
 
 async def test_without_a_shared_store_nothing_is_written_while_calls_run(store: Store) -> None:

@@ -78,6 +78,32 @@ async def test_what_is_known_of_a_call_is_asked_about() -> None:
 
 
 @pytest.mark.parametrize(
+    ("call_sid", "call_id", "key"),
+    [("CA1", "", "CA1"), ("CA1", "rtc_1", "CA1"), ("", "rtc_1", "rtc_1")],
+)
+async def test_the_question_is_asked_of_the_call_by_its_key(
+    call_sid: str, call_id: str, key: str
+) -> None:
+    """Over a trunk a call has no CallSid."""
+    registry: Any = Registry()
+    arriving = ArrivingCall(call_sid, call_id, "inbound", "+1555", "+1556")
+    asking = BeforeCalls(registry).ask(DESK, arriving)
+    assert asking is not None
+    await asking
+    ((asked, context, _),) = registry.asked
+    assert context.key == key
+    assert (context.call_sid, context.call_id) == (call_sid, call_id)
+    assert (asked["call_sid"], asked["call_id"]) == (call_sid, call_id)
+
+
+async def test_not_more_headers_are_told_than_a_hook_has_to_read() -> None:
+    most = limits.briefing.BEFORE_SIP_HEADERS_MAX
+    headers = [(f"X-{nth}", "y") for nth in range(most + 1)]
+    call = ArrivingCall("CA1", "", "inbound", "+21671000001", "+15550100", headers)
+    assert (await question(None, call))["sip_headers"] == dict(headers[:most])
+
+
+@pytest.mark.parametrize(
     ("attestation", "headers", "same"),
     [
         ("A", [("X-Customer", "1")], True),

@@ -23,6 +23,7 @@ from twilio_rest_double import rest_desk
 from vendor import SIP_SETTINGS, TRUNK_HEADERS, Line, Vendor, invite, signed
 
 from gateway import limits
+from gateway.bridge.inbound.sip_inbound import STATUS
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.tuning import Tuning
@@ -276,7 +277,7 @@ async def test_our_own_dial_is_known_by_its_headers(rig: GatewayRig, vendor: Ven
     await vendor.sideband(line)
     (call,) = rig.gateway.registry.calls
     assert (call.facts.call_sid, call.facts.call_id) == (call_sid, line.call_id)
-    assert call.facts.agent == "direct"
+    assert (call.facts.agent, call.facts.dialled) == ("direct", "+15550101")
 
 
 async def test_their_case_is_the_carriers(rig: GatewayRig, vendor: Vendor) -> None:
@@ -390,6 +391,12 @@ async def test_a_process_that_stops(rig: GatewayRig, vendor: Vendor) -> None:
         assert await decisions(rig, "draining") == 1
     finally:
         rig.gateway.registry.draining = False
+
+
+async def test_a_trunk_fails_over_where_the_lack_is_ours() -> None:
+    """On 503 it takes the next address; to a caller who is not wanted no other is to answer."""
+    ours = {"full", "budget", "draining", "unavailable", "rate_limited", "over_trunk"}
+    assert {reason for reason, status in STATUS.items() if status == 503} == ours
 
 
 # --- Within two seconds ---

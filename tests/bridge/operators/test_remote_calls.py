@@ -22,6 +22,7 @@ from gateway_calls import QUIET, new_sid
 from PIL import Image
 from redis_end import RedisEnd, running_redis
 from running_gateway import GatewayRig, running_gateway
+from skipped_time import skipping
 from structlog.testing import capture_logs
 
 from gateway import limits
@@ -508,6 +509,64 @@ async def test_what_was_seen_and_is_on_no_board_is_gone() -> None:
     here.now_s += limits.records.BOARD_EVERY_S
     await here.calls.look()
     assert here.published == [("CA1", "gone", None, True)]
+
+
+async def test_a_board_of_many_calls_is_made_in_pieces() -> None:
+    """All at one go, it would hold up the sound of everybody who talks."""
+    here, turns, over = Here(), 0, False
+    here.records.live = {f"CA{nth}": "" for nth in range(50)}
+
+    async def another() -> None:
+        nonlocal turns
+        while not over:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(another())
+    await here.calls.look()
+    over = True
+    await other
+    assert turns >= 50
+
+
+def test_the_mailbox_is_read_more_often_while_an_answer_is_on_its_way() -> None:
+    async def look() -> tuple[int, int]:
+        here = Here()
+        here.store.boards = {"other": board(summary("CA1"))}
+        looking = asyncio.create_task(here.calls.run())
+        await asyncio.sleep(2.0)
+        idle = len(here.store.taken)
+        with capture_logs() as logs:
+            assert await here.calls.perform("CA1", SAY) is None
+        assert [(line["event"], line["process"]) for line in logs] == [
+            ("operator_request_unanswered", "other")
+        ]
+        looking.cancel()
+        return idle, len(here.store.taken) - idle
+
+    idle, asking = skipping(look())
+    assert idle == pytest.approx(2.0 / limits.store.MAILBOX_EVERY_S, abs=1)
+    wait_s, every_s = limits.records.REMOTE_ANSWER_MAX_S, limits.records.REMOTE_LOOK_S
+    assert asking == pytest.approx(wait_s / every_s, abs=3)
+
+
+def test_a_message_that_nobody_can_read_ends_nothing() -> None:
+    async def look() -> list[tuple[str, OperatorAction]]:
+        here = Here()
+        texts = ["{", msgspec.json.encode(OperatorMessage("m1", "other", "CA1", SAY)).decode()]
+
+        async def pop(_key: str) -> str | None:
+            return texts.pop(0) if texts else None
+
+        here.store.pop = pop  # type: ignore[method-assign] # the far end
+        with capture_logs() as logs:
+            looking = asyncio.create_task(here.calls.run())
+            await asyncio.sleep(2.0)
+            looking.cancel()
+        assert [line["event"] for line in logs] == ["mailbox_read_failed"]
+        return here.performed
+
+    assert skipping(look()) == [("CA1", SAY)]
 
 
 async def until(true: Callable[[], bool]) -> None:

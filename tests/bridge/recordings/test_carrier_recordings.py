@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -13,13 +15,16 @@ from typing import Any
 
 import pytest
 from call_doubles import MEDIA_CALL, SIP_CALL, TRUNK_CALL
+from skipped_time import now_s, skipping
 from structlog.testing import capture_logs
 
+from gateway import limits
 from gateway.agents.config.agent import Agent
 from gateway.audio.g711 import audioop
 from gateway.audio.recording import write_wav
 from gateway.bridge.recordings.carrier_recordings import CarrierRecordings, CarrierStore
 from gateway.call import events
+from gateway.call.dialogue.recording import TYPING
 from gateway.errors import LinkError
 from gateway.ops.recordings.joining import RecordingGap, StoredRecording
 from gateway.ops.recordings.library import RecordingLibrary
@@ -47,11 +52,15 @@ class Carrier:
         self.file = io.BytesIO()
         write_wav(self.file, [LEFT, RIGHT], 8000)
         self.failures = 0
+        self.refuses = False
+        """Whether it has not what it is asked for, and never will."""
         self.asked: list[str] = []
         self.meanwhile: Callable[[], None] = lambda: None
         """Called while a recording is fetched."""
 
     def _fail(self) -> None:
+        if self.refuses:
+            raise LinkError("http_404", retryable=False)
         if self.failures:
             self.failures -= 1
             raise LinkError("http_503", retryable=True)
@@ -110,6 +119,7 @@ class Process:
             self.shared,
             wall=lambda: self.now,
             first_pause_s=first_pause_s,
+            calls_max=2,
         )
 
     async def is_forgotten(self, names: Sequence[str], caller: str, _began: float) -> bool:
@@ -134,6 +144,12 @@ class Process:
         self.errors.append(reason)
         self.news.set()
 
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.uploader.close()
+
     async def done(self) -> None:
         """Everything that was begun has come to its end."""
         async with asyncio.timeout(20):
@@ -154,9 +170,7 @@ def carrier() -> Carrier:
 async def process(tmp_path: Path, carrier: Carrier) -> AsyncIterator[Process]:
     process = Process(tmp_path, carrier)
     yield process
-    for task in process.tasks:
-        task.cancel()
-    process.uploader.close()
+    await process.close()
 
 
 async def test_a_recording_is_fetched_stored_and_deleted_there(
@@ -191,6 +205,66 @@ async def test_a_carrier_that_fails_is_asked_again(process: Process, carrier: Ca
     assert carrier.asked == [f"fetch {SID}"] * 4 + [f"delete {SID}"]
     assert set(process.errors) == {"carrier"}
     assert process.left == []
+
+
+async def test_what_the_carrier_does_not_have_is_asked_for_once(
+    process: Process, carrier: Carrier
+) -> None:
+    carrier.refuses = True
+    await process.recordings.reported(REPORT, an_agent())
+    await process.done()
+    assert carrier.asked == [f"fetch {SID}"]
+    assert (process.errors, process.left) == (["carrier"], [])
+
+
+def test_a_carrier_that_fails_is_asked_more_rarely_and_not_at_one_moment(tmp_path: Path) -> None:
+    async def fails() -> list[float]:
+        carrier, asked_at_s = Carrier(), list[float]()
+        process = Process(tmp_path, carrier, first_pause_s=1.0)
+        asked = asyncio.Semaphore(0)
+
+        async def fetch(_recording_sid: str, _target: Path) -> None:
+            asked_at_s.append(now_s())
+            asked.release()
+            raise LinkError("http_503", retryable=True)
+
+        carrier.fetch = fetch  # type: ignore[method-assign] # the far end
+        await process.recordings.reported(REPORT, an_agent())
+        for _ in range(30):
+            await asked.acquire()
+        await process.close()
+        return [later - one for one, later in pairwise(asked_at_s)]
+
+    pauses_s = skipping(fails())
+    doubled_s = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0] + [300.0] * 20
+    shares = [pause / whole for pause, whole in zip(pauses_s, doubled_s, strict=True)]
+    assert 0.749 < min(shares) < 0.95
+    assert 1.05 < max(shares) < 1.251
+
+
+def test_whoever_forgets_a_call_waits_for_the_carrier_for_a_moment_only(tmp_path: Path) -> None:
+    async def forgets() -> tuple[int, float]:
+        carrier = Carrier()
+        process = Process(tmp_path, carrier, first_pause_s=3_600.0)
+        carrier.failures = 1_000
+        await process.recordings.reported(REPORT, an_agent())
+        await process.news.wait()
+        began = now_s()
+        left = await process.recordings.unfinished(CALL)
+        took_s = now_s() - began
+        await process.close()
+        return left, took_s
+
+    assert skipping(forgets()) == (1, limits.recordings.CARRIER_FORGET_WAIT_S)
+
+
+async def test_what_is_still_to_be_fetched_is_nobody_elses_to_read(
+    process: Process, carrier: Carrier
+) -> None:
+    carrier.failures = 1_000_000
+    await process.recordings.reported(REPORT, an_agent())
+    job = process.spool.folder / "carrier" / f"{SID}.job"
+    assert job.stat().st_mode & 0o777 == 0o600
 
 
 async def test_what_is_no_sound_file_is_tried_again_and_makes_no_part(
@@ -332,7 +406,6 @@ def a_call(facts: Any, agent: Agent) -> Any:
 async def test_its_pauses_are_among_the_gaps_in_whichever_process(
     tmp_path: Path, process: Process, carrier: Carrier
 ) -> None:
-    began = datetime(2026, 11, 29, 9, tzinfo=UTC).timestamp()
     call = a_call(SIP_CALL, an_agent())
     process.recordings.on_event(call, events.CallerConnected(0.0))
     for at_s, event in (
@@ -340,7 +413,7 @@ async def test_its_pauses_are_among_the_gaps_in_whichever_process(
         (0.25, events.RecordingResumed("tool")),
         (0.375, events.RecordingPaused("operator")),
     ):
-        process.now = began + at_s
+        process.now = BEGAN + at_s
         process.recordings.on_event(call, event)
         await process.done()
     other = Process(tmp_path / "other", carrier, process.shared)
@@ -351,6 +424,67 @@ async def test_its_pauses_are_among_the_gaps_in_whichever_process(
     assert info.gaps == [RecordingGap("paused", 0.125, 0.25), RecordingGap("paused", 0.375, 0.48)]
     assert info.call == SIP_CALL.key
     other.uploader.close()
+
+
+BEGAN = datetime(2026, 11, 29, 9, tzinfo=UTC).timestamp()
+PAUSE, RESUME = events.RecordingPaused, events.RecordingResumed
+LASTS_S = len(LEFT) / 2 / 8_000
+PAUSES: dict[str, tuple[list[tuple[float, Any]], list[tuple[float, float]]]] = {
+    # when after the beginning of the recording somebody pauses or resumes, and what is missing
+    "resumed, and never paused": ([(0.25, RESUME("tool"))], []),
+    "paused by two": (
+        [(0.125, PAUSE("tool")), (0.25, PAUSE("operator")), (0.375, RESUME("operator"))],
+        [(0.125, 0.375)],
+    ),
+    "resumed twice": (
+        [(0.125, PAUSE("tool")), (0.25, RESUME("tool")), (0.375, RESUME("operator"))],
+        [(0.125, 0.25)],
+    ),
+    "before it began": ([(-1.0, PAUSE("tool")), (0.125, RESUME("tool"))], [(0.0, 0.125)]),
+    "over before it began": ([(-2.0, PAUSE("tool")), (-1.0, RESUME("tool"))], []),
+    "for no time": ([(0.25, PAUSE("tool")), (0.25, RESUME("tool"))], []),
+    "until after its end": ([(0.25, PAUSE("tool")), (9.0, RESUME("tool"))], [(0.25, LASTS_S)]),
+    "after its end": ([(5.0, PAUSE("tool"))], []),
+}
+
+
+@pytest.mark.parametrize(("happens", "missing"), PAUSES.values(), ids=PAUSES)
+async def test_where_a_recording_is_silent(
+    process: Process, happens: list[tuple[float, Any]], missing: list[tuple[float, float]]
+) -> None:
+    call = a_call(SIP_CALL, an_agent())
+    process.recordings.on_event(call, events.CallerConnected(0.0))
+    for at_s, event in happens:
+        process.now = BEGAN + at_s
+        process.recordings.on_event(call, event)
+        await process.done()
+    report = CarrierRecording(SIP_CALL.call_sid, SID, True, REPORT.started_at)
+    await process.recordings.reported(report, an_agent())
+    await process.done()
+    gaps = process.stored.get_nowait().gaps
+    assert gaps == [RecordingGap("paused", *one) for one in missing]
+
+
+async def test_only_of_the_newest_calls_it_is_remembered_when_they_pause(
+    process: Process,
+) -> None:
+    """Whatever else is known of older ones is in the store."""
+    calls = [replace(SIP_CALL, call_sid=f"CA{nth}" + "d" * 31) for nth in range(3)]
+    for facts in calls:
+        process.recordings.on_event(a_call(facts, an_agent()), events.CallerConnected(0.0))
+    process.now = BEGAN + 0.25
+    for facts in calls:
+        process.recordings.on_event(a_call(facts, an_agent()), PAUSE("tool"))
+    await process.done()
+    gaps = []
+    for nth, facts in enumerate(calls):
+        report = CarrierRecording(facts.call_sid, f"RE{nth}", True, REPORT.started_at)
+        await process.recordings.reported(report, an_agent())
+        await process.done()
+        info = process.stored.get_nowait()
+        assert info.caller == f"hash of {SIP_CALL.caller}"
+        gaps.append(len(info.gaps))
+    assert gaps == [0, 1, 1]
 
 
 @pytest.mark.parametrize("started_at", ["", "yesterday", "Sun, 99 Nov 2026 09:00:00 +0000"])
@@ -410,51 +544,20 @@ async def test_a_pause_is_the_carriers(process: Process, carrier: Carrier) -> No
     assert carrier.asked == [f"pause {SIP_CALL.call_sid}", f"resume {SIP_CALL.call_sid}"]
 
 
-async def test_a_pause_that_fails_is_tried_again_and_counted(
+async def test_who_types_in_secret_has_left_what_is_recorded(
     process: Process, carrier: Carrier
 ) -> None:
+    """The carrier records the `<Dial>`, and has nothing to pause any more."""
+    call = a_call(SIP_CALL, an_agent())
+    process.recordings.on_event(call, events.RecordingPaused(TYPING))
+    process.recordings.on_event(call, events.RecordingResumed(TYPING))
+    process.recordings.on_event(a_call(TRUNK_CALL, an_agent()), events.RecordingPaused("tool"))
+    await process.done()
+    assert carrier.asked == []
+
+
+async def test_a_pause_that_fails_is_counted(process: Process, carrier: Carrier) -> None:
     carrier.failures = 1_000
     process.recordings.on_event(a_call(SIP_CALL, an_agent()), events.RecordingPaused("tool"))
     await process.done()
-    assert len(carrier.asked) == 4
     assert process.errors == ["carrier"]
-
-
-async def test_one_that_is_tried_again_does_not_undo_a_later_one(
-    process: Process, carrier: Carrier
-) -> None:
-    """Or what the caller says in secret would be recorded."""
-    call = a_call(SIP_CALL, an_agent())
-    carrier.failures = 1
-    process.recordings.on_event(call, events.RecordingResumed("tool"))
-    await asyncio.sleep(0)  # its task has begun
-    process.recordings.on_event(call, events.RecordingPaused("operator"))
-    await process.done()
-    assert carrier.asked == [f"resume {SIP_CALL.call_sid}", f"pause {SIP_CALL.call_sid}"]
-    assert process.errors == []
-
-
-async def test_a_later_one_does_not_wait_until_an_earlier_one_is_tried_again(
-    tmp_path: Path, carrier: Carrier
-) -> None:
-    process = Process(tmp_path, carrier, first_pause_s=3_600.0)
-    call = a_call(SIP_CALL, an_agent())
-    carrier.failures = 2  # the first wait is none
-    process.recordings.on_event(call, events.RecordingResumed("tool"))
-    while len(carrier.asked) < 2:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0)
-    process.recordings.on_event(call, events.RecordingPaused("operator"))
-    await process.done()
-    assert carrier.asked[-1] == f"pause {SIP_CALL.call_sid}"
-    process.uploader.close()
-
-
-async def test_a_pause_and_its_end_in_one_moment_are_both_asked_for(
-    process: Process, carrier: Carrier
-) -> None:
-    """The carrier refuses to resume what was never paused."""
-    call = a_call(SIP_CALL, an_agent())
-    process.recordings.on_event(call, events.RecordingPaused("tool"))
-    process.recordings.on_event(call, events.RecordingResumed("tool"))
-    await process.done()
-    assert carrier.asked == [f"pause {SIP_CALL.call_sid}", f"resume {SIP_CALL.call_sid}"]

@@ -7,7 +7,13 @@ import pytest
 from gateway.audio.transcode import caller_to_model
 from gateway.call.line.uplink import Uplink
 from gateway.errors import BugError
-from gateway.limits.call import BUFFERED_AUDIO_MAX_MS, RETAINED_AUDIO_MS
+from gateway.limits.call import (
+    BUFFERED_AUDIO_MAX_MS,
+    FRAME_PAYLOAD_MAX_BYTES,
+    RETAINED_AUDIO_MS,
+    TIMESTAMP_LEAP_S,
+    TIMESTAMP_MAX_DIGITS,
+)
 from gateway.protocols.media_stream import MediaBody
 
 FRAME = bytes(range(160))
@@ -81,6 +87,32 @@ def test_a_frame_that_cannot_be_twilios(payload: bytes, timestamp: str, fault: s
     with pytest.raises(ValueError, match=fault):
         uplink.take(MediaBody(payload=payload, timestamp=timestamp), 0.0)
     assert (uplink.frames, uplink.bytes) == (0, 0)
+
+
+def test_the_longest_frame_and_the_longest_time_that_can_be_twilios() -> None:
+    latest = "9" * TIMESTAMP_MAX_DIGITS
+    longest = bytes(FRAME_PAYLOAD_MAX_BYTES)
+    for payload, timestamp in ((longest, "0"), (FRAME, latest)):
+        assert open_uplink().take(MediaBody(payload, timestamp), 0.0) == payload
+    for payload, timestamp in ((longest + b"x", "0"), (FRAME, latest + "9")):
+        with pytest.raises(ValueError, match=r"oversized_frame|timestamp"):
+            open_uplink().take(MediaBody(payload, timestamp), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("gap_ms", "counted_ms"),
+    [
+        (1, 0.0),  # the time of a frame is rounded to milliseconds
+        (2, 2.0),
+        (int(TIMESTAMP_LEAP_S * 1000) - 1, TIMESTAMP_LEAP_S * 1000 - 1),
+        (int(TIMESTAMP_LEAP_S * 1000), 0.0),  # another clock, and no gap
+    ],
+)
+def test_how_long_a_gap_is_one(gap_ms: int, counted_ms: float) -> None:
+    uplink = open_uplink()
+    for timestamp in (0, 20 + gap_ms):
+        uplink.take(MediaBody(payload=FRAME, timestamp=str(timestamp)), timestamp / 1000)
+    assert uplink.gap_ms == counted_ms
 
 
 def test_gaps_of_presentation_time_are_counted() -> None:

@@ -188,6 +188,14 @@ def test_a_caller_who_fell_silent_meanwhile_does_not_hold_the_model_up() -> None
     reattached(book) << nothing >> wait(14.8) << nothing >> wait(0.3) << asks("silent") << nothing
 
 
+def test_a_nudge_that_failed_is_not_made_up_for_after_the_gap() -> None:
+    """Nobody knows whether the line is still silent."""
+    book = attached(idle={"nudge_after_s": 5.0, "end_after_s": 60.0}) >> wait(5.1) << asks("")
+    book >> response_created() >> response_done(status="failed", failure="server_error")
+    book << note(notes.ModelErrorReported) << nothing
+    reattached(book) << nothing >> wait(limits.model.RETRY_PAUSE_MAX_S) << ...
+
+
 def test_answers_that_were_asked_for_do_not_block_the_next() -> None:
     book = speaking() >> tool_call("nonsense") << note(notes.ToolCalled)
     book << tells_the_model("no such tool") << asks_for_an_answer

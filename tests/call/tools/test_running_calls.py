@@ -34,10 +34,24 @@ def test_a_round_that_the_caller_cut_off_is_not_answered() -> None:
 
 def test_a_confirmed_function_needs_the_same_arguments_after_a_turn() -> None:
     running = calls(confirm=True)
-    assert not running.confirmed("stock", "{}", turn=1)
-    assert not running.confirmed("stock", "{}", turn=1), "the caller has said nothing since"
-    assert not running.confirmed("stock", '{"n":2}', turn=2), "other arguments"
-    assert running.confirmed("stock", '{"n":2}', turn=3)
+    assert not running.confirmed("stock", "{}")
+    assert not running.confirmed("stock", "{}"), "the caller has said nothing since"
+    running.turn_taken()
+    assert not running.confirmed("stock", '{"n":2}'), "other arguments"
+    running.turn_taken()
+    assert running.confirmed("stock", '{"n":2}')
+    assert not running.confirmed("stock", '{"n":2}'), "once for each confirmation"
+
+
+def test_a_confirmation_that_another_agent_asked_for_is_void() -> None:
+    running = calls(confirm=True)
+    assert not running.confirmed("stock", "{}")
+    running.turn_taken()
+    running.equip({"stock": ToolOptions(confirm=True)})
+    assert not running.confirmed("stock", "{}"), "asked and answered"
+    running.equip({"stock": ToolOptions(confirm=True)})
+    running.turn_taken()
+    assert not running.confirmed("stock", "{}"), "asked only"
 
 
 def test_a_deferred_function_is_not_at_work_and_its_time_begins_with_the_release() -> None:

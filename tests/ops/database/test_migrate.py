@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import psycopg
+import pytest
 import structlog
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from database_end import DatabaseEnd, open_database
+from postgres_end import PostgresEnd
 from sqlalchemy import Connection, inspect, text
 
 from gateway.ops.database.migrate import REVISIONS, version_of
@@ -51,6 +54,31 @@ async def test_processes_that_start_together_migrate_once(
     hashes = {await end.history.hash_of("+15550100") for end in ends}
     assert len(hashes) == 1, "the first one's key is everybody's"
     for end in ends:
+        await end.close()
+
+
+LOCK = 0x6761746577617901
+"""By it processes of this version and of those before wait for each other."""
+
+
+@pytest.mark.needs("initdb")
+async def test_a_process_waits_while_one_of_another_version_migrates(
+    tmp_path: Path, postgres: PostgresEnd
+) -> None:
+    url = postgres.new_database()
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    async with await psycopg.AsyncConnection.connect(url) as other:
+        await other.execute(f"SELECT pg_advisory_xact_lock({LOCK})".encode())
+        end = DatabaseEnd(tmp_path, url)
+        opening = asyncio.create_task(end.database.read(version_of))
+        async with asyncio.timeout(30):
+            while not opening.done():
+                if await (await other.execute(waits)).fetchone() == (1,):
+                    break
+                await asyncio.sleep(0.01)
+        assert not opening.done()
+        await other.commit()
+        assert await opening == REVISIONS[-1]
         await end.close()
 
 

@@ -12,7 +12,7 @@ from gateway.ops.recordings.recording_spool import RecordingSpool
 from gateway.ops.recordings.writing_thread import StreamRecording, WritingThread
 
 AT, FRAME, GROUP = 1_000.0, bytes(range(160)), bytes(range(200)) * 8
-MINUTES = 8
+MINUTES = 4
 
 
 def half_a_second(number: int) -> list[Entry]:

@@ -19,7 +19,7 @@ from ops.recordings.parts import NAME, facts, noise, write
 from gateway.audio.g711 import audioop
 from gateway.audio.stereo_timeline import RecordingMark
 from gateway.errors import PeerError
-from gateway.ops.recordings.recording_spool import RecordingSpool, part_id
+from gateway.ops.recordings.recording_spool import RecordingSpool, part_id, set_aside
 
 SOUND = noise(1.5)
 
@@ -71,6 +71,20 @@ def test_a_part_that_is_being_written_belongs_to_its_process(spool: RecordingSpo
     assert spool.journals(NAME) == []
     writer.close("final")
     assert spool.names() == [NAME]
+
+
+def test_files_of_a_recording_are_those_that_nobody_writes(spool: RecordingSpool) -> None:
+    """Whoever forgets a call deletes these; parts that nobody could read are among them."""
+    write(spool, SOUND)
+    (journal,) = spool.journals(NAME)
+    set_aside(journal)
+    write(spool, SOUND, part=2)
+    write(spool, SOUND, name="CA" + "6" * 32)
+    writer = spool.writer(facts(3))
+    numbers = [path.name.removeprefix(f"{NAME}~")[:4] for path in spool.files(NAME)]
+    assert numbers == ["0001", "0001", "0002", "0002"]
+    writer.close("final")
+    assert len(spool.files(NAME)) == 6
 
 
 KILLED = f"""

@@ -56,3 +56,11 @@ def test_observations_are_sorted_five_hundred_at_a_time() -> None:
     for _ in range(500):
         histogram.note(0.05)
     assert histogram.unsorted == 500, "whoever notes sees to it themselves"
+
+
+def test_bounds_of_the_added_time_stay_as_they_are() -> None:
+    """Graphs and rules compare this release with the one before, bound by bound."""
+    added = AddedLatency()
+    bounds = "0.0001 0.0002 0.0005 0.001 0.002 0.005 0.01 0.02 0.05 0.1 0.5 +Inf"
+    for direction in (added.up, added.down):
+        assert " ".join(bound for bound, _ in direction.cumulative()) == bounds

@@ -153,6 +153,7 @@ async def test_running_calls_stand_first_and_those_elsewhere_are_named() -> None
     assert endpoints.asked == [("ended", limits.api.CALLS_DEFAULT - 3, None)]
     running = await listed(endpoints, "state=live")
     assert (running["calls"], running["next"]) == (["b", "c", "a"], None)
+    assert running["complete"], "of those no database is asked"
     assert len(endpoints.asked) == 1, "those that have ended are not looked up"
 
 

@@ -21,6 +21,7 @@ from schemathesis.generation.hypothesis import builder
 from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.python._constants.orchestrator import make_constants_value_source
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from search import draws, search
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
@@ -46,7 +47,7 @@ UNTESTED = (
 )
 """Reasons why schemathesis does not make some of the requests."""
 QUICK = settings(
-    max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=draws(8), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -296,6 +297,7 @@ OF_A_CALL = [
 ]
 
 
+@search
 @pytest.mark.parametrize("asked", ANYTHING)
 def test_whatever_is_asked_the_answer_is_as_described(asked: str, live: Live) -> None:
     def answered(case: Any) -> None:
@@ -306,6 +308,7 @@ def test_whatever_is_asked_the_answer_is_as_described(asked: str, live: Live) ->
     ask(asked, answered)
 
 
+@search
 @pytest.mark.parametrize("asked", OF_A_CALL)
 def test_and_of_a_running_call_too(asked: str, live: Live) -> None:
     def answered(case: Any) -> None:

@@ -35,3 +35,28 @@ def test_a_blank_is_what_the_description_says_it_is(body: type, blank: str) -> N
             assert not fits
         else:
             assert fits
+
+
+@pytest.mark.parametrize(
+    ("number", "fits"),
+    [
+        (2**53, True),
+        (2**53 + 1, False),
+        (-(2**53), True),
+        (-(2**53) - 1, False),
+        (1e15, True),
+        (1e15 + 0.5, False),
+        (-1e15, True),
+        (-1e15 - 0.5, False),
+    ],
+)
+def test_a_fact_is_a_number_that_every_reader_of_json_has_as_it_was_sent(
+    number: float, fits: bool
+) -> None:
+    body = {"to": "+15550100", "agent": "a", "facts": {"number": number}}
+    if fits:
+        assert msgspec.convert(body, DialBody).facts == {"number": number}
+    else:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(body, DialBody)
+    assert jsonschema_rs.is_valid(document()["components"]["schemas"]["DialBody"], body) is fits
