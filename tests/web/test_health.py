@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,13 +13,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, expo
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.openmetrics import parser as openmetrics
 from running_gateway import GatewayRig
+from starlette.requests import Request
 
 from gateway.call import events
 from gateway.call.endings import Ending
 from gateway.limits.web import SCRAPE_SAMPLES_MAX
 from gateway.ops.billing.prices import KINDS
-from gateway.ops.telemetry.metrics import CLOSED, REFUSALS
-from gateway.web.health import written_in_parts
+from gateway.ops.telemetry.fast_histogram import AddedLatency
+from gateway.ops.telemetry.metrics import CLOSED, REFUSALS, Metrics
+from gateway.web.health import HealthEndpoints, written_in_parts
 
 
 def families(house_text: str, read: Any) -> dict[str, Any]:
@@ -154,6 +158,34 @@ async def test_probes(rig: GatewayRig, path: str) -> None:
     response = await rig.client.get(path)
     assert response.status_code == 200
     assert (await rig.client.post(path)).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("refusal", "by_sip", "overflow", "shared", "ready"),
+    [
+        (None, None, "busy", False, True),
+        ("budget", None, "busy", False, True),
+        ("draining", "draining", "human", False, False),
+        ("draining", None, "sip", False, False),
+        ("full", None, "busy", False, False),
+        ("full", None, "sip", False, True),
+        ("full", None, "sip", True, True),
+        ("full", "full", "sip", False, False),
+        ("full", None, "human", False, True),
+        ("full", "full", "human", False, True),
+        ("full", None, "human", True, False),  # another process may have a slot
+    ],
+)
+async def test_who_has_something_for_a_caller_is_ready(
+    refusal: str | None, by_sip: str | None, overflow: str, shared: bool, ready: bool
+) -> None:
+    registry: Any = SimpleNamespace(
+        refusal=lambda path="media-streams": by_sip if path == "sip" else refusal, active=3
+    )
+    health = HealthEndpoints(registry, Metrics(AddedLatency()), overflow, shared_store=shared)
+    response = await health.readyz(Request({"type": "http"}))
+    assert response.status_code == (200 if ready else 503)
+    assert json.loads(bytes(response.body)) == {"status": refusal or "ready", "calls": 3}
 
 
 async def test_the_root_says_what_this_is(rig: GatewayRig) -> None:

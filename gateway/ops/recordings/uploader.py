@@ -402,4 +402,7 @@ def _made_anew(folder: Path) -> None:
 def _give_way() -> None:
     """Give way to the calls: on Linux a thread has a niceness of its own."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), limits.JOINER_NICENESS)
+        thread = threading.get_native_id()
+        # To take priority back takes a right, and a thread that raises here would join nothing.
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(own, limits.JOINER_NICENESS))

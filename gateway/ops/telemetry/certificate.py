@@ -18,8 +18,7 @@ _HTTPS_PORT: Final = 443
 
 async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | None:
     """Unix seconds; 0 when nobody would accept the certificate; None when nobody answers."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or _HTTPS_PORT
+    host, port = address_of(url)
     context = context or ssl.create_default_context()
     try:
         async with asyncio.timeout(limits.sockets.CONNECT_MAX_S):
@@ -33,6 +32,12 @@ async def expiry(url: str, context: ssl.SSLContext | None = None) -> float | Non
     certificate = writer.get_extra_info("peercert")
     writer.transport.abort()
     return float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """Return host and port of an `https:` address."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _HTTPS_PORT
 
 
 async def watch_certificate(

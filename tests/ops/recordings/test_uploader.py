@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+import os
+import shutil
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from itertools import pairwise
 from pathlib import Path
 from time import time
 from typing import Any
 
 import pytest
-from ops.recordings.parts import BEGAN, NAME, noise, write
+from ops.recordings.parts import BEGAN, NAME, facts, noise, write
 from skipped_time import now_s, skipping
 from structlog.testing import capture_logs
 
@@ -706,3 +710,143 @@ async def test_a_part_is_looked_after_as_soon_as_it_is_closed(process: Process) 
     await asyncio.to_thread(process.uploader.part_closed, later, "final")
     assert (await process.next()).seconds == 1.5
     await process.idle()
+
+
+# --- What happens while a recording is stored ---
+
+
+class Meanwhile(RecordingObjects):
+    """A store at which something happens as soon as an object is there, each time or once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.then: dict[str, Callable[[], Awaitable[object]]] = {}
+        """By the end of the object's name; taken out when it happens."""
+
+    async def put(self, name: str, content: Path | bytes) -> None:
+        await super().put(name, content)
+        for ending in [one for one in self.then if name.endswith(one)]:
+            await self.then.pop(ending)()
+
+
+@pytest.fixture
+def meanwhile(process: Process) -> Meanwhile:
+    objects = process.library.objects = Meanwhile(f"file://{process.store}")
+    return objects
+
+
+@pytest.mark.parametrize("how", ["deleted", "forgotten"])
+async def test_what_somebody_wants_gone_while_it_is_stored_goes(
+    process: Process, meanwhile: Meanwhile, how: str
+) -> None:
+    async def is_to_go() -> None:
+        if how == "deleted":
+            await process.uploader.delete(NAME)
+        else:
+            process.forgotten = {NAME}
+
+    sound = process.library.key(NAME, "wav")
+    meanwhile.then[sound] = is_to_go
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    await process.idle()
+    assert meanwhile.then == {}, "it was stored"
+    assert await process.uploader.left(NAME) == 0
+    assert process.stored.empty()
+    assert set(process.dropped) == {NAME}
+
+
+@pytest.mark.parametrize("there", ["another", "none"])
+async def test_of_two_processes_that_join_at_one_moment_none_loses_its_part(
+    tmp_path: Path, there: str
+) -> None:
+    """The other one did not see ours, and what it stored stands in place of it."""
+    process, other = Process(tmp_path, "one", []), Process(tmp_path / "elsewhere", "two", [])
+    write(other.spool, SECOND, part=2, began=BEGAN + 1)
+    other.uploader.look_after(NAME)
+    await other.next()
+    objects = process.library.objects = Meanwhile(f"file://{process.store}")
+
+    async def another() -> None:
+        shutil.copytree(other.store, process.store, dirs_exist_ok=True)
+
+    async def none() -> None:
+        await objects.delete(f"{NAME}.json")
+
+    objects.then[".json"] = {"another": another, "none": none}[there]
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    info = await process.next()
+    await process.idle()
+    assert process.errors.get_nowait() == "store"
+    assert process.errors.empty()
+    assert info.seconds == {"another": 1.5, "none": 1.0}[there]
+    assert await process.sound() == same(FIRST + SECOND if there == "another" else FIRST)
+    for one in (process, other):
+        await one.close()
+
+
+async def test_a_recording_that_changes_its_format_leaves_no_other_file(process: Process) -> None:
+    """A later part is of an agent whose calls are stored in another one."""
+    write(process.spool, FIRST)
+    process.uploader.look_after(NAME)
+    assert (await process.next()).format == "wav"
+    await process.idle()
+    write(process.spool, SECOND, part=2, began=BEGAN + 1, kind="opus")
+    process.uploader.look_after(NAME)
+    assert (await process.next()).format == "opus"
+    await process.idle()
+    assert await process.library.objects_of(NAME) == [
+        process.library.key(NAME, "opus"),
+        f"{NAME}.json",
+    ]
+
+
+def test_what_other_threads_report_before_and_after_its_time_is_nobodys(tmp_path: Path) -> None:
+    waiting = Waiting(tmp_path, 0)
+
+    def report() -> None:
+        waiting.uploader.part_closed(facts(), "final")
+        waiting.uploader.call_dropped([NAME])
+
+    async def run() -> None:
+        watching = asyncio.create_task(waiting.uploader.run())
+        await waiting.objects.listed.acquire()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    report()
+    skipping(run())
+    report()  # the loop is closed: what is in the spool is the next process's
+    assert waiting.names == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has its own niceness")
+@pytest.mark.parametrize("niceness", [0, 19])
+def test_joining_gives_way_to_calls(tmp_path: Path, niceness: int) -> None:
+    """A gateway that gives way to others already gives way no less when it joins."""
+    found: list[int] = []
+
+    async def join() -> None:
+        before = {thread.ident for thread in threading.enumerate()}
+        process = Process(tmp_path, "one", [])
+        write(process.spool, FIRST)
+        process.uploader.look_after(NAME)
+        await process.next()
+        found.extend(
+            os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
+            for thread in threading.enumerate()
+            if thread.ident not in before and thread.name.startswith("recording-join")
+        )
+        await process.close()
+
+    own = max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
+
+    def of_that_niceness() -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own)
+        asyncio.run(join())
+
+    thread = threading.Thread(target=of_that_niceness)
+    thread.start()
+    thread.join()
+    assert found == [max(own, limits.JOINER_NICENESS)]

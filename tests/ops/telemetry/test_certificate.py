@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from skipped_time import now_s, skipping
 
-from gateway.ops.telemetry.certificate import expiry, watch_certificate
+from gateway.ops.telemetry.certificate import address_of, expiry, watch_certificate
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,18 @@ async def test_it_tells_when_the_certificate_ends(pem: Path) -> None:
 async def test_one_that_nobody_would_accept_has_ended_already(pem: Path) -> None:
     async with tls_server(pem) as url:
         assert await expiry(url) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("https://gw.example.com", "gw.example.com", 443),
+        ("https://gw.example.com:8443/a", "gw.example.com", 8443),
+        ("https://[2001:db8::1]/", "2001:db8::1", 443),
+    ],
+)
+def test_where_it_is_looked_at(url: str, host: str, port: int) -> None:
+    assert address_of(url) == (host, port)
 
 
 async def test_where_nobody_answers_nothing_is_told() -> None:
