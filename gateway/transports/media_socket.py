@@ -74,10 +74,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         self._budget_at = monotonic()
         self._unsent: list[bytes] = []
         self._is_open = False
-        """Whether a call has the socket and we have not closed it.
-
-        The client's close, and a breach of the protocol, close the transport, which says so itself.
-        """
+        """Whether a call has the socket and the library's state is OPEN."""
         self._gone = asyncio.Event()
 
     # --- Taken over by a call ---
@@ -190,6 +187,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             self._hear(part, now)
         elif not self.transport.is_closing():
             super().data_received(bytes(part))
+            self._look_at_state()
             if self.transport.is_closing():  # by uvicorn: a close, or a breach of the protocol
                 self._cut_soon()
 

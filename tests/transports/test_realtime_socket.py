@@ -335,17 +335,35 @@ class SlowTransport(asyncio.Transport):
     def abort(self) -> None:
         self.aborted = True
 
+    def close(self) -> None:
+        """Go on: with TLS what was read already may still come."""
 
-async def test_a_server_may_leave_some_seconds_of_sound_unread() -> None:
+
+def opened(transport: SlowTransport, receiver: Receiver) -> RealtimeSocket:
     far = ServerProtocol()
-    transport, receiver = SlowTransport(), Receiver()
-    socket = RealtimeSocket("ws://far/", {}, receiver, SocketBounds())
-    transport.protocol = socket
+    transport.protocol = socket = RealtimeSocket("ws://far/", {}, receiver, SocketBounds())
     socket.connection_made(transport)
     far.receive_data(transport.request)
     [request] = far.events_received()
     far.send_response(far.accept(request))  # type: ignore[arg-type]
     socket.data_received(b"".join(far.data_to_send()))
+    return socket
+
+
+async def test_nothing_is_heard_behind_the_servers_close_in_a_later_read_either() -> None:
+    receiver = Receiver()
+    socket = opened(SlowTransport(), receiver)
+    socket.data_received(text_of("x" * 20))
+    socket.data_received(close_of(1000))
+    socket.data_received(text_of("y" * 20))
+    assert receiver.texts == [b"x" * 20]
+    socket.connection_lost(None)
+    assert receiver.lost == [("closed_1000", False)]
+
+
+async def test_a_server_may_leave_some_seconds_of_sound_unread() -> None:
+    transport, receiver = SlowTransport(), Receiver()
+    socket = opened(transport, receiver)
     while transport.unsent < limits.sockets.MODEL_BACKLOG_MAX_BYTES - 20_000:
         socket.post(b"x" * 10_000)
     await asyncio.sleep(0)
