@@ -17,6 +17,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from browser import Chromium
     from postgres_end import PostgresEnd
     from running_gateway import GatewayRig
     from vendor import Vendor
@@ -119,6 +120,15 @@ def postgres() -> Iterator[PostgresEnd]:
 
     with running_postgres() as end:
         yield end
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chromium]:
+    """The browser, for all tests of this process, which then are marked `loop_scope="session"`."""
+    from browser import running_chromium
+
+    async with running_chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("initdb"))])

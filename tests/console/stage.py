@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from browser import PATIENCE_MS, chromium
+from browser import PATIENCE_MS, Chromium
 from gateway_calls import TOKEN as TWILIO_TOKEN
 from playwright.async_api import Browser, Page
 from running_gateway import ACCOUNT, PUBLIC_URL, GatewayRig, running_gateway
@@ -127,7 +127,7 @@ class Theatre:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, **environ: str) -> AsyncIterator[Theatre]:
+async def opened(folder: Path, chromium: Chromium, **environ: str) -> AsyncIterator[Theatre]:
     agents = folder / "agents.yaml"
     agents.write_text(AGENTS, "utf-8")
     rest_port, account = free_port(), Account(ACCOUNT, TWILIO_TOKEN)
@@ -143,6 +143,6 @@ async def opened(folder: Path, **environ: str) -> AsyncIterator[Theatre]:
         running_model(Script.model_validate(SCRIPT), voice="on") as model,
         running_gateway(agents, model, **more) as rig,
         runner.carrier(account, GatewayAddress(rig.url, PUBLIC_URL), rest_port=rest_port) as twilio,
-        chromium() as browser,
+        chromium.lent() as browser,
     ):
         yield Theatre(rig, twilio, browser, model)

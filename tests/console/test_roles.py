@@ -1,4 +1,4 @@
-"""The console as a viewer, an operator and an admin have it; filters; events that are parked.
+"""The console as a viewer, an operator and an admin have it; filters; history; parked events.
 
 Its pictures are left in out/console.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from browser import needs_chromium
+from browser import Chromium, needs_chromium
 from database_end import CALLER, DatabaseEnd, ended_call
 from http_end import HttpEnd, http_end
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import Connection
 from stage import Theatre, opened
 
@@ -29,7 +29,7 @@ ROLES = {role: f"a-token-of-the-{role}s-and-long" for role in ("viewer", "operat
 PATIENT = 25_000
 WORDS = "My cat is called Socrates."
 
-pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="session")]
 
 
 def fill(end: DatabaseEnd, connection: Connection) -> None:
@@ -48,16 +48,16 @@ def fill(end: DatabaseEnd, connection: Connection) -> None:
         end.history.apply(connection, end.history.ended(record, caller).data)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def receiver() -> AsyncIterator[HttpEnd]:
     async with http_end() as end:
         end.answers["/events"] = (410, {}, b"")
         yield end
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def theatre(
-    tmp_path_factory: pytest.TempPathFactory, receiver: HttpEnd
+    tmp_path_factory: pytest.TempPathFactory, receiver: HttpEnd, chromium: Chromium
 ) -> AsyncIterator[Theatre]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     folder = tmp_path_factory.mktemp("roles")
@@ -70,42 +70,44 @@ async def theatre(
         "GATEWAY_EVENTS_URL": f"{receiver.url}/events",
         "GATEWAY_EVENTS_SECRET": SECRET,
     }
-    async with opened(folder, **more) as running:
+    async with opened(folder, chromium, **more) as running:
         yield running
 
 
 async def entered(theatre: Theatre, role: str, wrong: list[str], width: int = 1440) -> Page:
     page = await theatre.page(width=width)
+    await enter(theatre, page, role, wrong)
+    return page
+
+
+async def enter(theatre: Theatre, page: Page, role: str, wrong: list[str]) -> None:
     page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     await theatre.enter(page, ROLES[role])
     await expect(page.locator("#operator")).to_have_text(f"nora-{role}, {role}")
-    return page
 
 
-@pytest.mark.parametrize("role", list(ROLES))
-async def test_each_role_sees_what_it_may_do(theatre: Theatre, role: str) -> None:
+async def test_each_role_sees_what_it_may_do(theatre: Theatre) -> None:
     wrong: list[str] = []
-    page = await entered(theatre, role, wrong)
-    acts = role != "viewer"
+    pages = {role: await entered(theatre, role, wrong) for role in ROLES}
     async with theatre.call() as call_sid:
-        live = page.locator(f'#live [data-id="{call_sid}"] button')
-        await expect(live).to_be_visible(timeout=PATIENT)
-        await live.click()
-        await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
-        for control in ("#actions", "#hangup", "#invite"):
-            await expect(page.locator(control)).to_be_visible(visible=acts)
-        await page.screenshot(path=PICTURES / f"live-{role}.png")
-    await page.locator('#ended [data-id="CA00000000000000000000000000000003"] button').click()
-    await expect(page.locator("#hangup")).to_be_hidden()
-    if acts:
-        await expect(page.locator("#transcript")).to_contain_text(WORDS)
-    else:
-        await expect(page.locator("#transcript-none")).to_have_text("Viewers see no words.")
-        assert WORDS not in await page.content()
-    await page.screenshot(path=PICTURES / f"ended-{role}.png")
+        for role, page in pages.items():
+            await page.locator(f'#live [data-id="{call_sid}"] button').click(timeout=PATIENT)
+            await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
+            for control in ("#actions", "#hangup", "#invite"):
+                await expect(page.locator(control)).to_be_visible(visible=role != "viewer")
+            await page.screenshot(path=PICTURES / f"live-{role}.png")
+    for role, page in pages.items():
+        await page.locator('#ended [data-id="CA00000000000000000000000000000003"] button').click()
+        await expect(page.locator("#hangup")).to_be_hidden()
+        if role == "viewer":
+            await expect(page.locator("#transcript-none")).to_have_text("Viewers see no words.")
+            assert WORDS not in await page.content()
+        else:
+            await expect(page.locator("#transcript")).to_contain_text(WORDS)
+        await page.screenshot(path=PICTURES / f"ended-{role}.png")
+        await page.context.close()
     assert wrong == [], "nothing was asked for that is refused"
-    await page.context.close()
 
 
 async def test_the_list_is_filtered(theatre: Theatre) -> None:
@@ -152,14 +154,56 @@ async def test_the_list_is_filtered(theatre: Theatre) -> None:
     await page.context.close()
 
 
+async def test_the_history_is_paged_through(theatre: Theatre) -> None:
+    """Pages of five; of ten thousand calls: tests/ops/records/test_history.py."""
+    wrong: list[str] = []
+    page = await theatre.page()
+    await page.add_init_script(_COUNT_FORMATTERS)
+    await page.route("**/api/calls?*", smaller)
+    await enter(theatre, page, "operator", wrong)
+    cards, earlier = page.locator("#ended .card"), page.get_by_role("button", name="Earlier calls")
+    await page.get_by_text("Filter", exact=True).click()
+    await page.locator("#filter-until").fill("2026-08-31T00:00")
+    await page.get_by_role("button", name="Show", exact=True).click()
+    await expect(cards).to_have_count(5)
+    for count in (10, 12):
+        await earlier.click()
+        await expect(cards).to_have_count(count)
+    await expect(earlier).to_be_hidden()
+    await cards.last.click()
+    await expect(page.locator("#transcript")).to_contain_text(WORDS)
+    formatters = await page.evaluate("formatters")
+    assert formatters == 0, "each takes a millisecond, and an event paints hundreds of cards"
+    assert wrong == []
+    await page.context.close()
+
+
+async def smaller(route: Route) -> None:
+    await route.continue_(url=route.request.url.replace("limit=200", "limit=5"))
+
+
+_COUNT_FORMATTERS = """
+window.formatters = 0;
+for (const kind of [Date, Number]) {
+  const format = kind.prototype.toLocaleString;
+  kind.prototype.toLocaleString = function (...how) {
+    formatters++;
+    return format.apply(this, how);
+  };
+}
+"""
+
+
 async def test_parked_events_are_listed_and_sent_again(theatre: Theatre, receiver: HttpEnd) -> None:
     wrong: list[str] = []
-    async with theatre.call():
-        pass
+    for _ in range(2):
+        async with theatre.call() as call_sid:
+            await theatre.rig.note(events.CallerConnected, of=call_sid)
+    await parked(theatre, 4)
     viewer = await entered(theatre, "viewer", wrong)
     await viewer.get_by_role("button", name="Events").click()
     listed = viewer.locator("#deliveries-list li")
-    await expect(listed.filter(has_text="call.started").first).to_be_visible(timeout=PATIENT)
+    await expect(listed.filter(has_text="call.started").first).to_be_visible()
     await expect(listed.first).to_contain_text("the receiver answered 410")
     await expect(viewer.get_by_role("button", name="again")).to_have_count(0)
     await viewer.context.close()
@@ -172,14 +216,24 @@ async def test_parked_events_are_listed_and_sent_again(theatre: Theatre, receive
     before, count = len(receiver.seen), await listed.count()
     await listed.first.get_by_role("button").click()
     await expect(listed).to_have_count(count - 1)
-    if count > 2:
-        await page.get_by_role("button", name="Send all of these again").click()
-        await expect(listed).to_have_count(0)
+    await page.get_by_role("button", name="Send all of these again").click()
+    await expect(listed).to_have_count(0)
     async with asyncio.timeout(30):
         while len(receiver.seen) < before + count:  # noqa: ASYNC110 - the far end does not say
             await asyncio.sleep(0.05)
     assert wrong == []
     await page.context.close()
+
+
+async def parked(theatre: Theatre, least: int) -> None:
+    """Wait for so many events of which the receiver wants to hear no more."""
+    headers = {"Authorization": f"Bearer {ROLES['viewer']}"}
+    async with asyncio.timeout(30):
+        while True:
+            answer = await theatre.rig.client.get("/api/deliveries?state=parked", headers=headers)
+            if len(answer.json()["deliveries"]) >= least:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_every_ending_can_be_chosen() -> None:

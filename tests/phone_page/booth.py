@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from browser import PATIENCE_MS, chromium
+from browser import PATIENCE_MS, Chromium
 from http_end import HttpEnd, http_end
 from playwright.async_api import Browser, Page
 from running_gateway import GatewayRig, running_gateway
@@ -23,11 +23,6 @@ from gateway.tuning import Tuning
 TOKEN: Final = "a-token-of-the-operators"
 AUTHORIZED: Final = {"Authorization": f"Bearer {TOKEN}"}
 SPOKEN_HZ: Final = 700
-FLAGS: Final = (
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-)
 AGENTS: Final = """
 agents:
   desk:
@@ -126,10 +121,9 @@ def _write(file: Path, sound: np.ndarray[Any, np.dtype[np.int16]]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
-    agents, spoken = folder / "agents.yaml", folder / "spoken.wav"
+async def opened(folder: Path, chromium: Chromium, script: dict[str, Any]) -> AsyncIterator[Booth]:
+    agents = folder / "agents.yaml"
     agents.write_text(AGENTS, "utf-8")
-    microphone(spoken)
     tuning = Tuning(phone_begins_burst=1000)  # tests are quicker than people
     async with (
         http_end() as site,
@@ -143,6 +137,6 @@ async def opened(folder: Path, script: dict[str, Any]) -> AsyncIterator[Booth]:
         }
         async with (
             running_gateway(agents, model, tuning, **settings) as rig,
-            chromium(*FLAGS, f"--use-file-for-fake-audio-capture={spoken}") as browser,
+            chromium.lent() as browser,
         ):
             yield Booth(rig, model, browser, site, site_url)

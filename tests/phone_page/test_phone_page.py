@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from booth import AUTHORIZED, SPOKEN_HZ, Booth, opened
-from browser import needs_chromium
+from booth import AUTHORIZED, SPOKEN_HZ, Booth, microphone, opened
+from browser import Chromium, needs_chromium
 from numpy.typing import NDArray
 from pictures import photo
 from playwright.async_api import Page, expect
@@ -35,14 +35,17 @@ SPOKEN = re.compile("^(Hello|Let me tell you)")
 
 pytestmark = [
     needs_chromium,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def booth(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Booth]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def booth(
+    tmp_path_factory: pytest.TempPathFactory, chromium: Chromium
+) -> AsyncIterator[Booth]:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    async with opened(tmp_path_factory.mktemp("phone-page"), SCRIPT) as running:
+    microphone(chromium.microphone)
+    async with opened(tmp_path_factory.mktemp("phone-page"), chromium, SCRIPT) as running:
         yield running
 
 
@@ -66,32 +69,31 @@ def purity_db(pcm: bytes, hz: float, rate: int) -> float:
     return float(10 * np.log10(tone / (power.sum() - tone)))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_whole_call(booth: Booth, scheme: str) -> None:
-    view = {"color_scheme": scheme, "reduced_motion": "no-preference"}
-    async with booth.visit(await booth.link(), **view) as visit:
+async def test_a_whole_call(booth: Booth) -> None:
+    async with booth.visit(await booth.link()) as visit:
         page, sent = visit.page, sent_by(visit.page)
         await expect(page.locator("#agent")).to_have_text("desk")
         await expect(page.locator("#status")).to_contain_text(
             "Speaks English. The link works until"
         )
-        await page.screenshot(path=PICTURES / f"ready-{scheme}.png")
+        await page.screenshot(path=PICTURES / "ready-light.png")
         call_sid = await booth.begin(page)
         await expect(page.locator("#status")).to_have_text("On the line.")
         await booth.rig.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
         await expect(page.locator("#lines li.agent").first).to_contain_text(SPOKEN)
         await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
-        await page.screenshot(path=PICTURES / f"words-{scheme}.png")
+        await page.screenshot(path=PICTURES / "words-light.png")
         await page.get_by_role("button", name="Keypad").click()
         await page.get_by_role("button", name="5").click()
         await page.keyboard.press("#")
-        await page.screenshot(path=PICTURES / f"talking-{scheme}.png")
+        await page.emulate_media(color_scheme="dark")
+        await page.screenshot(path=PICTURES / "talking-dark.png")
         await page.get_by_role("button", name="Hang up").click()
         await expect(page.locator("#status")).to_have_text("You hung up.")
         ended = await booth.rig.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.CALLER_HUNG_UP
-        await page.screenshot(path=PICTURES / f"over-{scheme}.png")
+        await page.screenshot(path=PICTURES / "over-dark.png")
     assert visit.wrong == []
     check(sent)
     record = (await booth.rig.client.get(f"/api/calls/{call_sid}", headers=AUTHORIZED)).json()
@@ -137,12 +139,6 @@ async def test_the_agent_cannot_transfer_a_browser_call_and_hangs_up(booth: Boot
     assert visit.wrong == []
 
 
-async def test_a_page_that_is_closed_ends_its_call(booth: Booth) -> None:
-    async with booth.visit(await booth.link()) as visit:
-        call_sid = await booth.begin(visit.page)
-    await booth.rig.note(notes.CallEnded, of=call_sid)
-
-
 async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
     link = await booth.link("narrow")
     async with booth.visit(link) as first, booth.visit(link) as second:
@@ -152,10 +148,14 @@ async def test_a_second_call_where_one_is_taken(booth: Booth) -> None:
         await expect(second.page.get_by_role("button", name="Call again")).to_be_enabled()
 
 
-async def test_two_clicks_are_one_call(booth: Booth) -> None:
+async def test_two_clicks_are_one_call_and_a_page_that_is_closed_ends_it(booth: Booth) -> None:
+    before = len(booth.rig.said(notes.CallerConnected))
     async with booth.visit(await booth.link()) as visit:
         await visit.page.get_by_role("button", name="Call").dblclick()
         await expect(visit.page.locator("#status")).to_have_text("On the line.")
+        (*_, call) = booth.rig.gateway.registry.calls
+    await booth.rig.note(notes.CallEnded, of=call.facts.call_sid)
+    assert len(booth.rig.said(notes.CallerConnected)) == before + 1
 
 
 async def test_a_microphone_that_is_pulled_out_ends_the_call(booth: Booth) -> None:
@@ -200,11 +200,6 @@ async def test_a_browser_that_cannot_leaves_no_call_and_no_open_microphone(
         assert len(booth.rig.said(notes.CallerConnected)) == before
 
 
-async def test_a_language_that_browsers_do_not_know(booth: Booth) -> None:
-    async with booth.visit(await booth.link("dialect")) as visit:
-        await expect(visit.page.locator("#status")).to_contain_text("Speaks zh-yue.")
-
-
 _KEEP_MICROPHONE = """() => {
   const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = async (wanted) => {
@@ -215,22 +210,24 @@ _KEEP_MICROPHONE = """() => {
 }"""
 
 
-@pytest.mark.parametrize(
-    ("fragment", "said"),
-    [("", "copy the whole of it"), ("#abc", "not one of ours"), ("#a.b", "not one of ours")],
-)
-async def test_a_link_that_is_none(booth: Booth, fragment: str, said: str) -> None:
-    async with booth.visit(booth.rig.url + "/phone" + fragment) as visit:
-        await expect(visit.page.locator("#status")).to_contain_text(said)
-        await expect(visit.page.get_by_role("button", name="Call")).to_be_disabled()
+async def test_another_link_in_the_same_window(booth: Booth) -> None:
+    """One in a language that browsers do not know, one that is none, and one cut off."""
+    async with booth.visit(await booth.link("dialect")) as visit:
+        status, button = visit.page.locator("#status"), visit.page.locator("button#call")
+        await expect(status).to_contain_text("Speaks zh-yue.")
+        await expect(button).to_be_enabled()
+        for fragment, said in (("a.b", "not one of ours"), ("", "copy the whole of it")):
+            await visit.page.evaluate("(fragment) => { location.hash = fragment; }", fragment)
+            await expect(status).to_contain_text(said)
+            await expect(button).to_be_disabled()
 
 
-MOST = 12_000
+MOST = 10_000
 """Of a telephone line's bytes: what is rendered at the end may still be on its way."""
 # Bytes go in and out of the page as base64: of each number by itself Playwright makes an object,
 # and checks it on both sides.
 LINE = """async ({spoken, sent, sound, rate, most}) => {
-  const context = new OfflineAudioContext(1, 2 * rate, rate), processorOptions = {sound};
+  const context = new OfflineAudioContext(1, 1.6 * rate, rate), processorOptions = {sound};
   await context.audioWorklet.addModule("/phone/line.js");
   const line = new AudioWorkletNode(context, "line", {processorOptions});
   const other = new AudioWorkletNode(context, "line");
@@ -261,12 +258,19 @@ LINE = """async ({spoken, sent, sound, rate, most}) => {
 }"""
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def renderer(booth: Booth) -> AsyncIterator[Page]:
+    """A page in which each line has a context of its own."""
+    async with booth.visit(booth.rig.url + "/phone") as visit:
+        yield visit.page
+
+
 @pytest.mark.parametrize("rate", [48_000, 44_100, 16_000])
-async def test_telephone_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
+async def test_telephone_sound_goes_both_ways_as_it_is(renderer: Page, rate: int) -> None:
     """Whatever rate the browser has: two tones, and what the way adds to them."""
     at = np.arange(8000) / 8000
     heard = pcm_to_mulaw((10_000 * np.sin(2 * np.pi * 1500 * at)).astype(np.int16).tobytes())
-    line = await rendered(booth, sound="mulaw", spoken=700, sent=heard, rate=rate)
+    line = await rendered(renderer, sound="mulaw", spoken=700, sent=heard, rate=rate)
     up = np.frombuffer(mulaw_to_pcm(line.frames[4000:MOST]), np.int16)
     assert purity_db(up.tobytes(), 700, 8000) > 34  # mu-law by itself leaves 38
     assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
@@ -276,11 +280,11 @@ async def test_telephone_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) 
 
 
 @pytest.mark.parametrize("rate", [48_000, 44_100, 24_000, 16_000])
-async def test_full_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> None:
+async def test_full_sound_goes_both_ways_as_it_is(renderer: Page, rate: int) -> None:
     """Beyond what a telephone carries, and with nothing added that could be heard."""
     at = np.arange(24_000) / 24_000
     heard = (10_000 * np.sin(2 * np.pi * 6500 * at)).astype(np.int16).tobytes()
-    line = await rendered(booth, sound="pcm", spoken=5500, sent=heard, rate=rate)
+    line = await rendered(renderer, sound="pcm", spoken=5500, sent=heard, rate=rate)
     up = np.frombuffer(line.frames[24_000 : 6 * MOST], np.int16)
     assert purity_db(up.tobytes(), 5500, 24_000) > 70
     assert np.abs(up).max() == pytest.approx(0.3 * 32768, rel=0.03)
@@ -289,9 +293,11 @@ async def test_full_sound_goes_both_ways_as_it_is(booth: Booth, rate: int) -> No
     assert np.abs(played).max() == pytest.approx(10_000, rel=0.04)
 
 
-async def test_what_no_telephone_carries_does_not_come_back_as_something_else(booth: Booth) -> None:
+async def test_what_no_telephone_carries_does_not_come_back_as_something_else(
+    renderer: Page,
+) -> None:
     """Five kilohertz would be heard as three."""
-    line = await rendered(booth, sound="mulaw", spoken=5000, sent=b"\xff", rate=48_000)
+    line = await rendered(renderer, sound="mulaw", spoken=5000, sent=b"\xff", rate=48_000)
     up = np.frombuffer(mulaw_to_pcm(line.frames[4000:MOST]), np.int16)
     assert np.abs(up).max() < 0.3 * 32768 * 10 ** (-60 / 20) + 8
 
@@ -304,12 +310,11 @@ class Rendered:
     played: NDArray[np.int16]
 
 
-async def rendered(booth: Booth, *, sound: str, spoken: int, sent: bytes, rate: int) -> Rendered:
+async def rendered(page: Page, *, sound: str, spoken: int, sent: bytes, rate: int) -> Rendered:
     """What the line makes of a tone that is spoken, and of sound that was sent."""
     most = MOST * (6 if sound == "pcm" else 1)
     given = {"sound": sound, "spoken": spoken, "rate": rate, "most": most}
-    async with booth.visit(booth.rig.url + "/phone") as visit:
-        made = await visit.page.evaluate(LINE, given | {"sent": b64encode(sent).decode()})
+    made = await page.evaluate(LINE, given | {"sent": b64encode(sent).decode()})
     played = np.frombuffer(b64decode(made["played"]), np.float32) * 32767
     return Rendered(b64decode(made["frames"]), np.rint(played).astype(np.int16))
 
@@ -390,21 +395,19 @@ _DROP = """(bytes) => {
 }"""
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-async def test_all_of_it_is_on_the_screen(booth: Booth, width: int) -> None:
-    view = {"viewport": {"width": width, "height": 844}, "device_scale_factor": 1}
-    async with booth.visit(await booth.link(), **view) as visit:
-        page = visit.page
-        await page.screenshot(path=PICTURES / f"ready-{width}.png")
+async def test_all_of_it_is_on_the_screen(booth: Booth) -> None:
+    async with booth.visit(await booth.link(), device_scale_factor=1) as visit:
+        page, hang_up = visit.page, visit.page.get_by_role("button", name="Hang up")
         await booth.begin(page)
-        await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
-        await page.screenshot(path=PICTURES / f"talking-{width}.png")
-        await expect(page.get_by_role("button", name="Hang up")).to_be_in_viewport(ratio=1)
-        await page.get_by_role("button", name="Keypad").click()
-        await page.screenshot(path=PICTURES / f"keypad-{width}.png")
-        await expect(page.get_by_role("button", name="Hang up")).to_be_in_viewport(ratio=1)
-        wide = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert wide, "nothing stands out at the side"
+        await expect(page.locator("#lines li.agent").first).to_contain_text(SPOKEN)
+        for width in (1280, 390):
+            await page.set_viewport_size({"width": width, "height": 844})
+            for keypad in ("shown", "hidden"):
+                await page.get_by_role("button", name="Keypad").click()
+                await page.screenshot(path=PICTURES / f"keypad-{keypad}-{width}.png")
+                await expect(hang_up).to_be_in_viewport(ratio=1)
+                wide = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                assert wide, "nothing stands out at the side"
 
 
 # --- In the page of another site ---
@@ -432,9 +435,8 @@ async def open_shop(booth: Booth, page: Page) -> None:
     await page.goto(f"{booth.site_url}/shop")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-async def test_a_site_has_the_phone_in_its_page(booth: Booth, width: int) -> None:
-    page = await booth.browser.new_page(viewport={"width": width, "height": 844})
+async def test_a_site_has_the_phone_in_its_page(booth: Booth) -> None:
+    page = await booth.browser.new_page(viewport={"width": 390, "height": 844})
     try:
         await open_shop(booth, page)
         await page.evaluate(_STATES)
@@ -445,7 +447,9 @@ async def test_a_site_has_the_phone_in_its_page(booth: Booth, width: int) -> Non
         await frame.get_by_role("button", name="Call").click()
         await booth.rig.note(notes.CallerConnected, before + 1)
         await expect(frame.locator("#lines li.agent").first).to_contain_text(SPOKEN)
-        await page.screenshot(path=PICTURES / f"site-{width}.png")
+        await page.screenshot(path=PICTURES / "site-390.png")
+        await page.set_viewport_size({"width": 1280, "height": 844})
+        await page.screenshot(path=PICTURES / "site-1280.png")
         ended = len(booth.rig.said(notes.CallEnded))
         await page.get_by_role("button", name="Close").click()
         await booth.rig.note(notes.CallEnded, ended + 1)
@@ -459,31 +463,32 @@ async def test_a_site_has_the_phone_in_its_page(booth: Booth, width: int) -> Non
         await page.close()
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (503, b"{}"),
-        (200, b"<html>"),
-        (200, b"{}"),
-        (200, b'{"url": 7}'),
-        (200, b'{"url": "https://elsewhere.example/phone#abc"}'),
-        (302, b""),
-    ],
-)
-async def test_a_site_that_makes_no_link_says_so_and_opens_nothing(
-    booth: Booth, status: int, body: bytes
-) -> None:
+NO_LINK = [
+    (503, b"{}"),
+    (200, b"<html>"),
+    (200, b"{}"),
+    (200, b'{"url": 7}'),
+    (200, b'{"url": "https://elsewhere.example/phone#abc"}'),
+    (302, b""),
+]
+
+
+async def test_a_site_that_makes_no_link_says_so_and_opens_nothing(booth: Booth) -> None:
     page = await booth.browser.new_page()
     try:
         await open_shop(booth, page)
-        answer = {"Content-Type": "application/json", "Location": "https://elsewhere.example/"}
-        booth.site.answers["/talk-to-us"] = (status, answer, body)
-        await page.get_by_role("button", name="Talk to us").click()
-        await expect(page.get_by_role("alert")).to_have_text(
-            "The call cannot be made at the moment."
-        )
-        await expect(page.get_by_role("button", name="Talk to us")).to_be_enabled()
-        assert await page.locator("iframe").count() == 0
+        headers = {"Content-Type": "application/json", "Location": "https://elsewhere.example/"}
+        for status, body in NO_LINK:
+            booth.site.answers["/talk-to-us"] = (status, headers, body)
+            # A click takes away what was said before.
+            await page.get_by_role("button", name="Talk to us").click()
+            await expect(page.get_by_role("alert")).to_have_text(
+                "The call cannot be made at the moment."
+            )
+            await expect(page.get_by_role("button", name="Talk to us")).to_be_enabled()
+            assert await page.locator("iframe").count() == 0, body
+        asked = [one.raw_path for one in booth.site.seen]
+        assert asked.count("/talk-to-us") == len(NO_LINK)
     finally:
         await page.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from awake_clock import machine_time
-from browser import PATIENCE_MS, chromium
+from browser import PATIENCE_MS, Chromium
 from gateway_calls import Stream
 from media_store import MediaStore, media_store
 from playwright.async_api import Browser, Page
@@ -101,7 +101,7 @@ class Studio:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, *flags: str) -> AsyncIterator[Studio]:
+async def opened(folder: Path, chromium: Chromium) -> AsyncIterator[Studio]:
     agents = folder / "agents.yaml"
     agents.write_text(AGENTS, "utf-8")
     # The page keeps its pace by the machine's time: by a clock without standstills it is too fast.
@@ -110,6 +110,6 @@ async def opened(folder: Path, *flags: str) -> AsyncIterator[Studio]:
         media_store(ACCOUNT) as store,
         running_model(Script(speed=500, think_ms=0)) as model,
         running_gateway(agents, model, tuning, TWILIO_BASE_URL=store.url) as rig,
-        chromium("--use-fake-device-for-media-stream", *flags) as browser,
+        chromium.lent() as browser,
     ):
         yield Studio(rig, model, store, browser)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -22,6 +24,9 @@ _FLAGS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A camera and a microphone, for every page that asks: there is nobody to allow it.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 
 PATIENCE_MS: Final = 30_000
@@ -30,11 +35,31 @@ expect.set_options(timeout=PATIENCE_MS)
 needs_chromium = pytest.mark.needs(CHROMIUM)
 
 
+@dataclass(frozen=True)
+class Chromium:
+    """Shared by all tests of a process: its start costs as much as five pages."""
+
+    browser: Browser
+    microphone: Path
+    """A WAV file that is played into each microphone from the moment when it is opened."""
+
+    @contextlib.asynccontextmanager
+    async def lent(self) -> AsyncIterator[Browser]:
+        """Windows that tests have left open are closed: a gateway waits for them when it stops."""
+        try:
+            yield self.browser
+        finally:
+            for context in self.browser.contexts:
+                await context.close()
+
+
 @contextlib.asynccontextmanager
-async def chromium(*flags: str) -> AsyncIterator[Browser]:
+async def running_chromium(folder: Path) -> AsyncIterator[Chromium]:
+    microphone = folder / "microphone.wav"
+    flags = (*_FLAGS, f"--use-file-for-fake-audio-capture={microphone}")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*_FLAGS, *flags], headless=True
+            executable_path=CHROMIUM, args=flags, headless=True
         )
-        yield browser
+        yield Chromium(browser, microphone)
         await browser.close()

@@ -39,7 +39,7 @@ Module = list[pytest.Item]
 _PIECES_LEAST: Final = 8
 """For each worker, so that the last ones end at about the same time."""
 _HEAD_BYTES: Final = 4
-_STEP_BACK: Final = 10
+_STEP_BACK: Final = 4
 """Niceness of the workers without calls: they have a tenth of what a call has, if it wants that."""
 
 

@@ -62,6 +62,7 @@ class RecordingUploader:
         *,
         first_pause_s: float = limits.FIRST_PAUSE_S,
         join_wait_s: float = limits.JOIN_WAIT_S,
+        join_niceness: int = limits.JOINER_NICENESS,
     ) -> None:
         """`is_running` says of a recording's name whether its call runs in this process.
 
@@ -77,7 +78,7 @@ class RecordingUploader:
         self._deleted: set[str] = set()
         self._idle = asyncio.Event()  # set while nothing is at work
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = ThreadPoolExecutor(1, "recording-join", _give_way)
+        self._thread = ThreadPoolExecutor(1, "recording-join", _give_way, (join_niceness,))
 
     @property
     def waiting(self) -> int:
@@ -399,10 +400,10 @@ def _made_anew(folder: Path) -> None:
     folder.mkdir(parents=True, mode=0o700)
 
 
-def _give_way() -> None:
+def _give_way(niceness: int) -> None:
     """Give way to the calls: on Linux a thread has a niceness of its own."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         # To take priority back takes a right, and a thread that raises here would join nothing.
         own = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, max(own, limits.JOINER_NICENESS))
+        os.setpriority(os.PRIO_PROCESS, thread, max(own, niceness))

@@ -33,7 +33,9 @@ FIRST, SECOND = noise(1.0, 1), noise(0.5, 2)
 class Process:
     """One process with a spool of its own, at a store that others share."""
 
-    def __init__(self, folder: Path, name: str, keys: list[str], url: str = "") -> None:
+    def __init__(
+        self, folder: Path, name: str, keys: list[str], url: str = "", join_niceness: int = 10
+    ) -> None:
         self.store = folder / "store"
         self.spool = RecordingSpool(folder / name, keys)
         self.library = RecordingLibrary(RecordingObjects(url or f"file://{self.store}"), keys)
@@ -56,6 +58,7 @@ class Process:
             self.dropped.append,
             first_pause_s=0.001,
             join_wait_s=0.0,
+            join_niceness=join_niceness,
         )
 
     def start(self, work: Coroutine[Any, Any, None], _name: str) -> None:
@@ -822,14 +825,14 @@ def test_what_other_threads_report_before_and_after_its_time_is_nobodys(tmp_path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has its own niceness")
-@pytest.mark.parametrize("niceness", [0, 19])
-def test_joining_gives_way_to_calls(tmp_path: Path, niceness: int) -> None:
+@pytest.mark.parametrize(("niceness", "wanted"), [(0, 19), (19, 10)])
+def test_joining_gives_way_to_calls(tmp_path: Path, niceness: int, wanted: int) -> None:
     """A gateway that gives way to others already gives way no less when it joins."""
     found: list[int] = []
 
     async def join() -> None:
         before = {thread.ident for thread in threading.enumerate()}
-        process = Process(tmp_path, "one", [])
+        process = Process(tmp_path, "one", [], join_niceness=wanted)
         write(process.spool, FIRST)
         process.uploader.look_after(NAME)
         await process.next()
@@ -849,4 +852,4 @@ def test_joining_gives_way_to_calls(tmp_path: Path, niceness: int) -> None:
     thread = threading.Thread(target=of_that_niceness)
     thread.start()
     thread.join()
-    assert found == [max(own, limits.JOINER_NICENESS)]
+    assert found == [19]

@@ -24,7 +24,7 @@ SHORT = {"until_silence_ms": 100, "at_least_ms": 100, "timeout_s": 3}
 
 
 def scenario(*steps, **rest) -> Scenario:
-    return Scenario.model_validate({"name": "test", "max_s": 8, "steps": list(steps), **rest})
+    return Scenario.model_validate({"name": "test", "max_s": 30, "steps": list(steps), **rest})
 
 
 def answering(verbs: str) -> str:

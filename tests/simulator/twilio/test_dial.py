@@ -25,7 +25,7 @@ PERSON = f"<Dial answerOnBridge='true' timeout='1' action='/twilio/later'>{DESK}
 
 
 def scenario(*steps: Any, **rest: Any) -> Scenario:
-    return Scenario.model_validate({"name": "test", "max_s": 8, "steps": list(steps), **rest})
+    return Scenario.model_validate({"name": "test", "max_s": 30, "steps": list(steps), **rest})
 
 
 @asynccontextmanager

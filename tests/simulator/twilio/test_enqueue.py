@@ -75,7 +75,7 @@ async def waiting(gateway: SipGateway, *steps: Any, **more: Any) -> AsyncIterato
     """A caller in the queue; the record is complete when the context is left."""
     gateway.twilio.api.calls.clear()
     steps = steps or ({"expect_hang_up": {"timeout_s": 5}},)
-    given = Scenario.model_validate({"name": "test", "max_s": 8, "steps": list(steps), **more})
+    given = Scenario.model_validate({"name": "test", "max_s": 30, "steps": list(steps), **more})
     async with httpx2.AsyncClient(
         verify=False,
         base_url=gateway.twilio.rest_url,

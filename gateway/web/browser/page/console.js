@@ -179,7 +179,6 @@ function enter() {
   for (const id of ["console", "leave", "outbox"]) $(id).hidden = false;
   status("", "connecting");
   watch();
-  requestAnimationFrame(animate);
 }
 
 function leave(reason = "") {
@@ -229,7 +228,7 @@ let due = false;
 function paint() {
   if (due) return;
   due = true;
-  requestAnimationFrame(() => { due = false; paintLists(); paintCall(); });
+  requestAnimationFrame(() => { due = false; paintLists(); paintCall(); animate(); });
 }
 
 const now = () => (performance.timeOrigin + performance.now()) / 1000;
@@ -282,7 +281,8 @@ function paintLists() {
 
 function fill(list, records) {
   const cards = new Map([...list.children].map((item) => [item.dataset.id, item]));
-  for (const [id, item] of cards) if (!records.some((one) => one.id === id)) item.remove();
+  const wanted = new Set(records.map((one) => one.id));
+  for (const [id, item] of cards) if (!wanted.has(id)) item.remove();
   records.forEach((record, at) => {
     const item = cards.get(record.id) ?? card(record);
     renew(item, record);
@@ -316,10 +316,17 @@ function renew(item, record) {
 }
 
 const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+// Made once: `toLocaleString` makes one for each call, which takes a millisecond, and every event
+// paints hundreds of cards.
+const CLOCK = { hour: "2-digit", minute: "2-digit" };
+const ofToday = new Intl.DateTimeFormat([], CLOCK);
+const ofAnotherDay = new Intl.DateTimeFormat([], { day: "numeric", month: "short", ...CLOCK });
+const ofAnyTime = new Intl.DateTimeFormat([], { dateStyle: "short", timeStyle: "medium" });
+const number = new Intl.NumberFormat();
 const when = (text) => {
-  const at = new Date(text), clock = { hour: "2-digit", minute: "2-digit" };
-  const today = at.toDateString() === new Date().toDateString();
-  return at.toLocaleString([], today ? clock : { day: "numeric", month: "short", ...clock });
+  const at = new Date(text);
+  if (Number.isNaN(at.valueOf())) return "";
+  return (at.toDateString() === new Date().toDateString() ? ofToday : ofAnotherDay).format(at);
 };
 
 function paintCall() {
@@ -329,7 +336,7 @@ function paintCall() {
   $("console").classList.toggle("one", Boolean(record));
   if (!record) return void recording.show(null);
   set($("who"), record.agent);
-  set($("what"), `${between(record)} · ${record.path} · ${record.model} · ${new Date(record.began_at).toLocaleString()}`);
+  set($("what"), `${between(record)} · ${record.path} · ${record.model} · ${ofAnyTime.format(new Date(record.began_at))}`);
   const over = record.state === "ended";
   set($("state"), over ? words(record.ending) : record.state === "expected" ? coming(record) : "live");
   $("state").className = `state ${over ? (record.well === false ? "bad" : "") : "live"}`;
@@ -442,7 +449,7 @@ function paintFigures(record) {
     ["wait, median", ms(record.wait_p50_ms), record.wait_p50_ms > GOAL_MS ? "slow" : ""],
     ["wait, 95 %", ms(record.wait_p95_ms), slow],
     ["interruptions", String(record.barge_ins), ""],
-    ["tokens", record.tokens.toLocaleString(), ""],
+    ["tokens", number.format(record.tokens), ""],
     ["cost", record.cost_usd === null ? "–" : `$${Number(record.cost_usd).toFixed(4)}`, ""],
   ];
   const list = $("figures");
@@ -513,13 +520,15 @@ function measured(turn) {
 
 const LIVE_WINDOW_S = 30, CARD_WINDOW_S = 20;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-let drawnAt = 0;
+const MOVING_MS = 40, CALM_MS = 1000;  // until the next frame of the screen is asked for
+let drawing = 0;
 
-function animate(at) {
+// Without a call that goes on, only `paint` draws: who asks for every frame keeps the machine awake.
+function animate() {
+  clearTimeout(drawing);
   if ($("console").hidden) return;
-  requestAnimationFrame(animate);
-  if (at - drawnAt < (calm.matches ? 1000 : 33)) return;
-  drawnAt = at;
+  const live = $("live").children.length > 0 || (calls.get(chosen)?.state ?? "ended") !== "ended";
+  if (live) drawing = setTimeout(() => requestAnimationFrame(animate), calm.matches ? CALM_MS : MOVING_MS);
   for (const item of $("live").children) {
     const record = calls.get(item.dataset.id);
     if (!record) continue;
@@ -608,7 +617,8 @@ function resolved(_style, name) {
   }
   return inks.get(name);
 }
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => inks.clear());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { inks.clear(); paint(); });
+addEventListener("resize", paint);
 
 // --- Choosing, by pointer and by keyboard ---
 
