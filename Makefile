@@ -43,7 +43,7 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	else exec $(BIN)/gateway serve; fi
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@$(BIN)/pytest --forks 4 --call-forks 6
+	@$(BIN)/pytest --forks 4 --call-forks 4
 
 test-parts: $(READY) ## every test but those of whole calls
 	@$(BIN)/pytest --ignore=tests/e2e --forks 4
@@ -52,7 +52,7 @@ test-calls: $(READY) ## whole calls, which take the time that calls take
 	@$(BIN)/pytest tests/e2e --forks 6
 
 test-long: $(READY) ## what takes longer: each scenario on its other path, longer searches, a busy day
-	@SEARCH_TIMES=10 $(BIN)/pytest -m "long or search" --ignore=tests/faults --forks 4 --call-forks 6
+	@SEARCH_TIMES=10 $(BIN)/pytest -m "long or search" --ignore=tests/faults --forks 4 --call-forks 4
 
 test-again: $(READY) ## what failed last, one by one
 	@$(BIN)/pytest --last-failed --last-failed-no-failures=none

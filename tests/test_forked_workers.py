@@ -121,7 +121,7 @@ def note(name): print(os.getpid(), os.nice(0), file=open(name, "a"), flush=True)
     assert not {pid for pid, _ in call} & {pid for pid, _ in part}
     ours = os.nice(0)
     assert {nice for _, nice in call} == {ours}
-    assert {nice for _, nice in part} == {min(19, ours + 10)}
+    assert all(nice > ours for _, nice in part)
 
 
 def test_what_a_test_prints_stands_with_that_test(tmp_path: Path) -> None:

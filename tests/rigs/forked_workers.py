@@ -9,7 +9,7 @@ passed on to the plugins of the first process. If a worker ends by itself, the t
 failed, and another worker does what is left.
 
 Whole calls are another kind (`pytest.mark.whole_call`): they last as long as calls last, and
-whatever comes too late in them is heard. `--call-forks 6` gives them six workers of their own, and
+whatever comes too late in them is heard. `--call-forks 4` gives them four workers of their own, and
 the other workers step back: they compute when no call does.
 """
 
@@ -39,8 +39,8 @@ Module = list[pytest.Item]
 _PIECES_LEAST: Final = 8
 """For each worker, so that the last ones end at about the same time."""
 _HEAD_BYTES: Final = 4
-_STEP_BACK: Final = 4
-"""Niceness of the workers without calls: they have a tenth of what a call has, if it wants that."""
+_STEP_BACK: Final = 7
+"""Niceness of the workers without calls: they have a fifth of what a call has, if it wants that."""
 
 
 @dataclass

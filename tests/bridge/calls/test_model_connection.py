@@ -121,7 +121,7 @@ async def test_nobody_at_the_model_s_address(agents_file: Path) -> None:
 
 
 async def test_a_model_that_hangs_in_the_handshake(agents_file: Path) -> None:
-    script, times = Script(on_connect=OnConnect(hang=True)), replace(ONE_TRY, model_try_max_s=0.05)
+    script, times = Script(on_connect=OnConnect(hang=True)), replace(ONE_TRY, model_try_max_s=0.5)
     async with running_model(script) as model, running_gateway(agents_file, model, times) as rig:
         await rig.carrier.ring(new_sid("CA"))
         ended = await rig.note(events.CallEnded)

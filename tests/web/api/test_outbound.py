@@ -544,6 +544,7 @@ async def test_the_agent_that_called_has_whoever_answers(office: Office) -> None
     async with talking(rig, rest, call_sid) as stream:
         await rig.note(events.FirstAudioSent)
         (call,) = rig.gateway.registry.calls
+        assert rig.gateway.registry.active == 1, "the slot in which it rang is this call's"
         assert (call.facts.caller, call.facts.dialled) == (PERSON, OURS)
         assert (call.facts.agent, call.facts.direction) == ("caller", "outbound")
         talks = await record(client, call_sid)
