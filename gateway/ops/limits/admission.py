@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 
 from gateway import limits
 from gateway.errors import NotAdmitted
@@ -108,7 +109,7 @@ class RateWatch:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._until = 0.0
+        self._until = -inf
 
     @property
     def short(self) -> bool:
@@ -125,7 +126,7 @@ class RateWatch:
                     limit.reset_seconds or 0.0, limits.model.SHED_MAX_S
                 )
             else:
-                self._until = 0.0
+                self._until = -inf
 
 
 _WATCHED = frozenset({"requests", "tokens"})
