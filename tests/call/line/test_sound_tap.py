@@ -78,3 +78,21 @@ def test_what_was_heard_is_known_by_marks_and_gone_with_a_clear(ctx: CallContext
     assert tap.heard_ago_s(*end) == 0.0
     ledger.cut(10.3)
     assert tap.heard_ago_s(*end) is None
+
+
+def test_what_has_no_sound_is_written_down_with_its_time(ctx: CallContext) -> None:
+    tap = SoundTap(ctx, PlaybackLedger())
+    tap.keep_from(9.5)
+    ctx.now = 11.0
+    tap.acknowledge("0:1")
+    tap.pressed()
+    tap.pause()
+    ctx.now = 12.0
+    tap.resume()
+    assert tap.take() == [
+        (line.KEEP, 10.0, 9.5),
+        (line.ACKNOWLEDGED, 11.0, "0:1"),
+        (line.KEY, 11.0, None),
+        (line.PAUSED, 11.0, None),
+        (line.RESUMED, 12.0, None),
+    ]
