@@ -443,6 +443,30 @@ async def test_a_call_that_ends_while_its_stream_is_admitted_refuses_the_stream(
     assert not socket.paused
 
 
+@pytest.mark.parametrize("what", ["starts", "closes", "is refused"])
+async def test_a_stream_of_which_something_is_known_is_no_longer_waited_for(what: str) -> None:
+    reasons, overdue = list[str](), asyncio.Event()
+
+    async def let_in(_start: StartBody) -> CallDouble:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody is let in")
+
+    def too_late(reason: str) -> None:
+        assert reason == "no_start"
+        overdue.set()
+
+    handshake = StreamHandshake(PausedSocket(), let_in, reasons.append, start_wait_s=0.01)
+    if what == "starts":
+        handshake.on_text(START, 0.0)
+    elif what == "closes":
+        handshake.on_closed(0.0)
+    else:
+        handshake.on_flood(0.0)
+    StreamHandshake(PausedSocket(), let_in, too_late, start_wait_s=0.02)
+    await overdue.wait()
+    assert reasons == (["flood"] if what == "is refused" else [])
+
+
 async def test_noise_is_borne_for_a_while() -> None:
     reasons: list[str] = []
 
