@@ -343,3 +343,10 @@ def test_a_ticket_outlasts_the_longest_call(process: Process) -> None:
     claims = process.tokens.redeem(process.browsers.ticket(call, "only", MULAW_8K))
     assert (claims.call_sid, claims.agent, claims.encoding) == ("WB1", "only", MULAW_8K.encoding)
     assert claims.expires_at == AGENT.max_call_s + limits.phone.RESUME_S
+
+
+async def test_one_for_an_agent_that_there_is_not_is_refused() -> None:
+    """An operator may have removed it since the page was opened."""
+    calls, _ = browser_calls()
+    with pytest.raises(NotAdmitted, match="unknown_agent"):
+        await calls.begin("nobody", MULAW_8K)
