@@ -215,9 +215,7 @@ def knocks(off_s: float) -> tuple[httpx2.AsyncClient, list[str], list[str], list
     return client, taken, counted, skews
 
 
-@pytest.mark.parametrize(
-    "off_s", [-200.0, -45.0, 0.0, limits.sip.CLOCK_SKEW_WARN_S, 45.0, 200.0]
-)
+@pytest.mark.parametrize("off_s", [-200.0, -45.0, 0.0, limits.sip.CLOCK_SKEW_WARN_S, 45.0, 200.0])
 async def test_a_clock_that_is_off_turns_no_call_away(off_s: float) -> None:
     """Age is the difference of the vendor's own two times."""
     client, taken, counted, skews = knocks(off_s)
