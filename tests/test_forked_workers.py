@@ -150,6 +150,14 @@ def test_a_worker_that_ends_has_failed_its_test_and_the_rest_is_run(tmp_path: Pa
     assert "the worker's process ended during this test" in said
 
 
+def test_a_test_that_waits_for_ever_has_failed_and_the_rest_is_run(tmp_path: Path) -> None:
+    waits = "import asyncio\ndef test_waits(): asyncio.run(asyncio.Event().wait())\n"
+    files = {"test_one.py": waits + "def test_next(): pass\n"}
+    said = run(tmp_path, files, "-p", "pytest_timeout", "--timeout", "0.2")
+    assert "test_one.py::test_waits - Failed: Timeout" in said
+    assert "1 failed, 1 passed" in said
+
+
 def test_one_failure_is_enough_where_it_was_asked_for(tmp_path: Path) -> None:
     module = "import pytest\n@pytest.mark.parametrize('n', range(500))\ndef test_n(n): assert n\n"
     said = run(tmp_path, {"test_one.py": module}, "-x")

@@ -49,6 +49,8 @@ NEEDED_MAX_S = 2.0
 PAUSE_FIRST_S = 0.5
 """First pause before a lost server is tried again; doubles with each try."""
 PAUSE_MAX_S = 15.0
+CLOSE_MAX_S = 7.0
+"""How long the end of a connection is waited for: the package ends a server's process in 6.5 s."""
 STEADY_S = 10.0
 """How long a connection must last for the pause to start from the first one again."""
 STDERR_LINE_MAX_BYTES = 400

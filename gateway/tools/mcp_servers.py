@@ -25,6 +25,7 @@ from gateway.agents.routing import AgentBook
 from gateway.errors import SettingsError, ToolError
 from gateway.limits.patience import MCP_PATIENCE, McpPatience
 from gateway.tools.mcp_faults import McpSessionLost, McpUnavailable, reason
+from gateway.tools.mcp_task import in_own_task
 from gateway.tools.python import ToolContext
 from gateway.tools.secrets import secrets_for
 from gateway.tools.tool import Tool
@@ -93,18 +94,16 @@ class McpServerLink:
 
     async def run(self) -> None:
         """Connect, and again when the connection is lost; ends by cancellation only."""
-        patience, task = self._patience, asyncio.current_task()
+        patience = self._patience
         pause_s = patience.pause_first_s
         while True:
             last_words, began_at = self._wires.StderrTail(self._secrets), monotonic()
             failed: Exception | None = None
             try:
-                await self._stay_connected(last_words)
+                await in_own_task(self._stay_connected(last_words))
             except Exception as error:
                 # Whatever it is, it is the server's: the package raises anything, and groups of it.
                 failed = error
-            if task is not None and task.cancelling():
-                raise asyncio.CancelledError  # which its task groups may swallow on their way out
             steady = self.up and monotonic() - began_at >= limits.mcp.STEADY_S
             pause_s = patience.pause_first_s if steady else min(2 * pause_s, patience.pause_max_s)
             self._lost(failed or McpUnavailable(), str(last_words))
@@ -112,6 +111,9 @@ class McpServerLink:
 
     async def listed(self) -> McpToolList:
         """Return the server's tools over a short connection. Raises any error of the connection."""
+        return await in_own_task(self._listed())
+
+    async def _listed(self) -> McpToolList:
         silent = self._wires.StderrTail(self._secrets)
         async with self._wires.connected(self.server, self._secrets, silent) as wire:
             return await wire.tools()
@@ -232,6 +234,9 @@ class McpServerLink:
             self._doubt.set()
         # The server forgot us, as after a restart, and has done nothing: over another connection,
         # since the old one may still bring what others have asked.
+        return await in_own_task(self._said_anew(tool, arguments))
+
+    async def _said_anew(self, tool: str, arguments: Mapping[str, Any]) -> str:
         silent = self._wires.StderrTail(self._secrets)
         async with self._wires.connected(self.server, self._secrets, silent) as another:
             try:
