@@ -32,6 +32,7 @@ from itertools import groupby
 from typing import Any, Final, NoReturn
 
 import pytest
+from _pytest._io import TerminalWriter
 from awake_clock import begin_again
 
 Module = list[pytest.Item]
@@ -224,6 +225,17 @@ class _Reports:
         self.say(warning=text, when=when, nodeid=nodeid, location=where)
 
 
+class _Terminal:
+    """What plugins find in place of the reporter, which prints in the first process only.
+
+    Whoever ends a test that waits for ever writes here where the threads stood.
+    """
+
+    def __init__(self) -> None:
+        self._tw = TerminalWriter(sys.__stderr__)
+        """Of this name, since pytest reaches for it."""
+
+
 def _work(session: pytest.Session, line: socket.socket) -> NoReturn:
     """Run modules until there are none, and end this process."""
     try:
@@ -239,6 +251,7 @@ def _work(session: pytest.Session, line: socket.socket) -> NoReturn:
 def _run_modules(session: pytest.Session, line: socket.socket) -> None:
     config = session.config
     config.pluginmanager.unregister(name="terminalreporter")
+    config.pluginmanager.register(_Terminal(), "terminalreporter")
     reports = _Reports(config, line)
     config.pluginmanager.register(reports)
     answers = line.makefile("rb")
