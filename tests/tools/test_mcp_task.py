@@ -11,17 +11,17 @@ from gateway.tools.mcp_task import in_own_task
 
 
 class Work:
-    """Says what it has come to, and how often it was cancelled."""
+    """Says what it has come to."""
 
     def __init__(self) -> None:
-        self.begun, self.ended, self.cancelled = asyncio.Event(), asyncio.Event(), 0
+        self.begun, self.ended, self.cancelled = (asyncio.Event() for _ in range(3))
 
     async def until_cancelled(self) -> None:
         self.begun.set()
         try:
             await self.ended.wait()
         except asyncio.CancelledError:
-            self.cancelled += 1
+            self.cancelled.set()
             raise
 
     async def answers_with_an_error(self) -> None:
@@ -61,7 +61,7 @@ async def test_a_cancellation_is_not_lost(kind: str) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert work.cancelled == 1
+    assert work.cancelled.is_set()
 
 
 async def test_its_end_is_waited_for() -> None:
@@ -69,8 +69,7 @@ async def test_its_end_is_waited_for() -> None:
     task = asyncio.create_task(in_own_task(work.ends_when_told()))
     await work.begun.wait()
     task.cancel()
-    while not work.cancelled:
-        await asyncio.sleep(0)
+    await work.cancelled.wait()
     await asyncio.sleep(0)
     assert not task.done()
     work.ended.set()
