@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -160,6 +161,38 @@ async def test_a_call_is_seen_as_it_happens(theatre: Theatre) -> None:
     await expect(page.locator("#transcript li").first).to_be_visible()
     await page.screenshot(path=PICTURES / "ended-390-dark.png")
     assert wrong == []
+    await page.context.close()
+
+
+async def test_a_call_of_which_only_a_part_is_known_is_not_shown(theatre: Theatre) -> None:
+    """An event can come before the list, or for a call that the gateway has forgotten."""
+    summary = {"id": "CA1", "agent": "front-desk", "state": "talking", "path": "media"}
+    summary |= {"direction": "inbound", "caller": "+4930901820", "dialled": "+15550100"}
+    summary |= {"model": "gpt-realtime", "began_at": "2026-11-02T09:00:00Z", "arrived_s": 0.0}
+    summary |= {"barge_ins": 0, "tokens": 0, "cost_usd": None}
+    spoke = {"call": "CA1", "part": "timeline", "value": {"who": "model", "from_s": 1, "to_s": 2}}
+    streams = [[spoke], [{"call": "CA1", "part": "summary", "value": summary}], [spoke], [spoke]]
+    tried = 0
+
+    async def stream(route: Route) -> None:
+        nonlocal tried
+        told, tried = streams[min(tried, len(streams) - 1)], tried + 1
+        body = "".join(f"data: {json.dumps(one)}\n\n" for one in told)
+        await route.fulfill(body=body, content_type="text/event-stream")
+
+    page, wrong = await watched(theatre)
+    await page.route("**/api/events", stream)
+    await theatre.enter(page)
+    card = page.locator('#live [data-id="CA1"] button')
+    await expect(page.locator("#link")).to_have_text("connection lost")
+    await expect(card).to_have_count(0)
+    await card.click(timeout=PATIENT)  # with the second try
+    await expect(page.locator("#who")).to_have_text("front-desk")
+    await expect(card).to_have_count(0, timeout=PATIENT)  # with the third
+    await expect(page.locator("#nothing")).to_be_visible()
+    while tried < len(streams):
+        await page.wait_for_event("response", lambda answer: "/api/events" in answer.url)
+    assert [text for text in wrong if "404" not in text] == []
     await page.context.close()
 
 

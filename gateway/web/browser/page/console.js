@@ -212,7 +212,7 @@ $("more").addEventListener("click", async () => {
 
 // Another process has the call: of its changes only the summary comes by itself.
 setInterval(() => {
-  if (token && chosen && elsewhere.has(chosen) && calls.get(chosen)?.state !== "ended") detail(chosen).then(paint, () => {});
+  if (token && chosen && elsewhere.has(chosen) && openCall()?.state !== "ended") detail(chosen).then(paint, () => {});
 }, 3000);
 
 $("leave").addEventListener("click", () => leave());
@@ -266,8 +266,12 @@ function make(tag, name = "", text = "") {
   return element;
 }
 
+// An event can come before the record of its call, or after it was forgotten: there is a part, and no whole.
+const whole = (record) => record?.began_at !== undefined;
+const openCall = () => whole(calls.get(chosen)) ? calls.get(chosen) : undefined;
+
 function paintLists() {
-  const shown = [...calls.values()].filter((one) => !matching || matching.has(one.id));
+  const shown = [...calls.values()].filter((one) => whole(one) && (!matching || matching.has(one.id)));
   const all = shown.sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""));
   const live = all.filter((one) => one.state !== "ended");
   fill($("live"), live);
@@ -330,7 +334,7 @@ const when = (text) => {
 };
 
 function paintCall() {
-  const record = calls.get(chosen);
+  const record = openCall();
   $("call").hidden = !record;
   $("nothing").hidden = Boolean(record);
   $("console").classList.toggle("one", Boolean(record));
@@ -527,7 +531,7 @@ let drawing = 0;
 function animate() {
   clearTimeout(drawing);
   if ($("console").hidden) return;
-  const live = $("live").children.length > 0 || (calls.get(chosen)?.state ?? "ended") !== "ended";
+  const live = $("live").children.length > 0 || (openCall()?.state ?? "ended") !== "ended";
   if (live) drawing = setTimeout(() => requestAnimationFrame(animate), calm.matches ? CALM_MS : MOVING_MS);
   for (const item of $("live").children) {
     const record = calls.get(item.dataset.id);
@@ -535,7 +539,7 @@ function animate() {
     draw(item.querySelector("canvas"), record, CARD_WINDOW_S, false);
     set(item.querySelector(".time"), span(talked(record)));
   }
-  const record = calls.get(chosen);
+  const record = openCall();
   if (!record) return;
   for (const item of $("approvals").children) {
     const left_s = Math.max(0, Math.round(item.dataset.until - clock(record)));
@@ -691,7 +695,7 @@ function leadsTo(list, moment) {
 leadsTo("transcript", (item) => JSON.parse(item.dataset.key).at_s);
 // A turn is measured when its answer is heard: it begins before its wait, with what the caller said.
 leadsTo("turns", (item) => {
-  const turn = calls.get(chosen)?.latency?.[[...$("turns").children].indexOf(item)];
+  const turn = openCall()?.latency?.[[...$("turns").children].indexOf(item)];
   return turn && Math.max(0, turn.at_s - turn.wait_ms / 1000 - 1);
 });
 
@@ -733,7 +737,7 @@ function onSubmit(id, handle) {
     const button = $(id).querySelector("button");
     button.disabled = true;
     if (await handle()) $(id).reset();
-    button.disabled = calls.get(chosen)?.state !== "talking";
+    button.disabled = openCall()?.state !== "talking";
   });
 }
 
