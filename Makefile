@@ -43,7 +43,7 @@ run: $(READY) ## serve calls; simulated when no OPENAI_API_KEY is set
 	else exec $(BIN)/gateway serve; fi
 
 test: $(READY) ## every test; those of k8s/ need promtool, prometheus and kubectl
-	@$(BIN)/pytest --forks 4 --call-forks 4
+	@$(BIN)/pytest --forks 5 --call-forks 5
 
 test-parts: $(READY) ## every test but those of whole calls
 	@$(BIN)/pytest --ignore=tests/e2e --forks 4

@@ -178,7 +178,10 @@ class StereoTimeline:
         return self._began + self._kept_from / CALLER_HZ
 
     def take_marks(self) -> list[RecordingMark]:
-        """Return the marks since the last time; one that has ended is there again."""
+        """Return the marks since the last time; one that has ended is there again.
+
+        A pause may be empty: then it only says that the one before it has ended.
+        """
         taken, self._marks = self._marks, []
         return taken
 
@@ -248,7 +251,8 @@ class StereoTimeline:
         if kept is None or len(self._marks) >= limits.MARKED_MAX:
             return
         start, end = max(0, start - kept), None if end is None else end - kept
-        if end is None or end > start:
+        # A pause in which no time passed has been marked when it began: without an end it would last.
+        if end is None or end > start or (kind == "paused" and end == start):
             self._marks.append(RecordingMark(kind, start, end))
 
 

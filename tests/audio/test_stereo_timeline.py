@@ -215,6 +215,21 @@ def test_a_pause_is_marked_when_it_begins_and_again_when_it_has_ended() -> None:
     assert set(left[3 * SECOND :]) == {0xFF}
 
 
+def test_a_pause_in_which_no_time_passes_has_an_end_too() -> None:
+    call = Call()
+    call.control(line.KEEP, at(0))
+    call.live(SECOND)
+    call.control(line.PAUSED)
+    call.control(line.RESUMED)
+    call.live(SECOND)
+    left, _ = tracks(call.record())
+    assert left == bytes(call.spoken)
+    assert call.line.take_marks() == [
+        RecordingMark("paused", SECOND, None),
+        RecordingMark("paused", SECOND, SECOND),
+    ]
+
+
 def test_a_pause_from_before_the_consent_begins_with_what_is_kept() -> None:
     call = Call()
     call.live(SECOND)

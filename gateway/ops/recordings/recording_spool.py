@@ -332,10 +332,10 @@ def _ending(lines: Sequence[JournalLine]) -> str:
 
 
 def _marks(lines: Sequence[JournalLine]) -> list[RecordingMark]:
-    """Return each mark once: one that has ended stands there twice."""
+    """Return each mark once, though one that has ended stands there twice, and no empty one."""
     found = {
         (one.kind, one.start): RecordingMark(one.kind, one.start, one.end)
         for one in lines
         if one.kind in ("paused", "gap")
     }
-    return list(found.values())
+    return [mark for mark in found.values() if mark.end != mark.start]

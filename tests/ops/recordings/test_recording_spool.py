@@ -36,6 +36,8 @@ def test_a_part_is_found_with_all_that_belongs_to_it(spool: RecordingSpool) -> N
         RecordingMark("paused", 10, None),
         RecordingMark("paused", 10, 20),
         RecordingMark("gap", 30, 40),
+        RecordingMark("paused", 50, None),
+        RecordingMark("paused", 50, 50),  # no time has passed in it
     )
     of = write(spool, SOUND, marks=marks)
     assert spool.names() == [NAME]
