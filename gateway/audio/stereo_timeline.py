@@ -251,7 +251,7 @@ class StereoTimeline:
         if kept is None or len(self._marks) >= limits.MARKED_MAX:
             return
         start, end = max(0, start - kept), None if end is None else end - kept
-        # A pause in which no time passed has been marked when it began: without an end it would last.
+        # An empty pause was marked when it began: without an end it would go on.
         if end is None or end > start or (kind == "paused" and end == start):
             self._marks.append(RecordingMark(kind, start, end))
 
