@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from transport_double import TransportDouble
 from uvicorn.server import ServerState
 
 from gateway import limits
@@ -20,42 +19,6 @@ from gateway.transports.http_server import BoundedHttp
 
 POST = b"POST /length HTTP/1.1\r\nHost: gw\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST /length HTTP/1.1\r\nHost: gw\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-class Transport:
-    """What is asked of a transport; what is written stays here."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.reading = True
-        self.closing = self.ended = False
-        self.socket = socket.socket()
-
-    def get_extra_info(self, name: str) -> Any:
-        return self.socket if name == "socket" else None
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    abort = close
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = True
 
 
 class Rig:
@@ -74,7 +37,7 @@ class Rig:
         )
         config = uvicorn.Config(app, lifespan="off", log_config=None)
         config.load()
-        self.state, self.transport = ServerState(), Transport()
+        self.state, self.transport = ServerState(), TransportDouble()
         self.http = BoundedHttp(
             config,
             self.state,
@@ -83,7 +46,7 @@ class Rig:
             connection_limits=ConnectionLimits(self.refused.append),
             **bounds,
         )
-        self.http.connection_made(cast("asyncio.Transport", self.transport))
+        self.http.connection_made(self.transport)
 
     async def length(self, request: Request) -> Response:
         try:

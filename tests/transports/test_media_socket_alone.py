@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
-from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -14,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from stream_end import frame_of, upgrade
+from transport_double import TransportDouble
 from uvicorn.server import ServerState
 from websockets.frames import Close, Frame, Opcode
 
@@ -28,45 +27,11 @@ FLOODED = Frame(Opcode.CLOSE, Close(1008, "flood").serialize()).serialize(mask=F
 BACKLOG_MAX_BYTES = 100
 
 
-class Transport:
-    """What is asked of a transport; what is written stays here."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.unread = 0
-        self.reading = True
-        self.closing = False
-        self.socket = socket.socket()
-
-    def get_extra_info(self, name: str) -> Any:
-        return self.socket if name == "socket" else None
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def get_write_buffer_size(self) -> int:
-        return self.unread
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    abort = close
-
-
 class Rig:
     """A socket that a call has, which only writes down what it hears."""
 
     def __init__(self) -> None:
-        self.transport, self.heard = Transport(), list[bytes]()
+        self.transport, self.heard = TransportDouble(), list[bytes]()
         self.floods = self.closed = 0
         self.taken = asyncio.Event()
 
@@ -104,7 +69,7 @@ async def taken_over() -> AsyncIterator[tuple[MediaSocket, Rig]]:
     )
     config.load()
     one = MediaSocket(config, ServerState(), {}, backlog_max_bytes=BACKLOG_MAX_BYTES)
-    one.connection_made(cast("asyncio.Transport", rig.transport))
+    one.connection_made(rig.transport)
     one.data_received(upgrade("/media", {}))
     await asyncio.wait_for(rig.taken.wait(), 10)
     rig.transport.written = b""

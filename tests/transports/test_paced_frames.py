@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
+from transport_double import TransportDouble
+
 from gateway.limits.sockets import TURN_MAX_BYTES, TURN_MESSAGES_MAX
 from gateway.transports.paced_frames import PacedFrames
 from gateway.transports.websocket_frames import FrameSplitter
@@ -26,26 +28,9 @@ class Turns:
             self._ready.popleft()()
 
 
-class Transport:
-    """What is asked of a transport, and nothing sent."""
-
-    def __init__(self) -> None:
-        self.reading = True
-        self.closing = False
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-
 class Rig:
     def __init__(self) -> None:
-        self.turns, self.transport = Turns(), Transport()
+        self.turns, self.transport = Turns(), TransportDouble()
         self.handled: list[bytes] = []
         loop = cast("asyncio.AbstractEventLoop", self.turns)
         splitter = FrameSplitter(masked=True, max_bytes=1 << 20)
@@ -55,14 +40,10 @@ class Rig:
     def _handle(self, _is_text: bool, part: bytes) -> None:
         self.handled.append(part)
         if self.pause_after_each:
-            self.frames.pause(self.as_transport)
-
-    @property
-    def as_transport(self) -> asyncio.Transport:
-        return cast("asyncio.Transport", self.transport)
+            self.frames.pause(self.transport)
 
     def take(self, data: bytes) -> None:
-        self.frames.take(data, self.as_transport)
+        self.frames.take(data, self.transport)
 
     def turns_until_idle(self) -> int:
         turns = 0
@@ -136,7 +117,7 @@ def test_also_behind_what_was_not_taken_apart_yet() -> None:
 
 def test_nothing_is_handled_while_held() -> None:
     rig = Rig()
-    rig.frames.pause(rig.as_transport)
+    rig.frames.pause(rig.transport)
     assert not rig.transport.reading
     rig.take(client_text(b"a") + client_text(b"b"))
     rig.turns.turn()
@@ -162,7 +143,7 @@ def test_what_was_dropped_never_comes() -> None:
     rig = Rig()
     rig.take(b"".join(client_text(b"x") for _ in range(3 * TURN_MESSAGES_MAX)))
     before = len(rig.handled)
-    rig.frames.drop(rig.as_transport)
+    rig.frames.drop(rig.transport)
     assert not rig.transport.reading
     rig.turns.turn()
     assert len(rig.handled) == before
