@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +105,22 @@ async def test_labels_come_from_closed_sets_only(lived_in: GatewayRig) -> None:
                     assert value in closed[label], (sample.name, label, value)
     assert "evil" not in text
     assert "weather" not in text
+
+
+@IN_COMMON
+async def test_tasks_are_counted_when_it_is_asked(lived_in: GatewayRig) -> None:
+    async def tasks() -> float:
+        text = (await lived_in.client.get("/metrics")).text
+        return float(families(text, parser)["gateway_tasks"].samples[0].value)
+
+    before = await tasks()
+    waits = [asyncio.create_task(asyncio.Event().wait()) for _ in range(100)]
+    after = await tasks()
+    for one in waits:
+        one.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    assert before > 0
+    assert 90 < after - before < 110
 
 
 @IN_COMMON

@@ -270,6 +270,23 @@ def test_before_the_hour_is_up_the_next_session_is_opened_beside() -> None:
     assert any(isinstance(o, events.ModelReconnected) and o.cause == "hour" for o in outs)
 
 
+@pytest.mark.parametrize(("left_s", "at_once"), [(1, True), (0, False), (-1, False)])
+def test_a_session_that_ends_now_is_believed_and_one_that_has_ended_is_not(
+    left_s: int, at_once: bool
+) -> None:
+    """The clocks of two machines differ, but not by so much that a session is over before."""
+    book = Book(idle={"nudge_after_s": 500, "end_after_s": 600})
+    book.call.ctx.wall_clock = WallClock(1_000_000.0 - book.now)
+    expires_at = 1_000_000 + left_s
+    book >> session_created() << ... >> session_updated(book.agent, expires_at=expires_at)
+    outs = book.outs()
+    book >> start()
+    outs += book.outs()
+    book >> wait(2)
+    outs += book.outs()
+    assert (do.OpenNextSession(DEFAULT_MODEL) in outs) == at_once
+
+
 def test_nobody_is_cut_short_for_it() -> None:
     book = rolling() >> wait(61) << ... >> response_created() << ... >> audio_delta(ms=500) << ...
     (

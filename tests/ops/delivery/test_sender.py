@@ -527,6 +527,29 @@ def test_what_is_added_is_looked_at_at_once() -> None:
     assert office.queue.asked_at_s == [0.0, 1.0, 6.0], "and then as often as before"
 
 
+async def test_a_sender_that_stops_waits_for_its_attempts() -> None:
+    """One may be writing down what its receiver has answered."""
+    office = Office()
+    office.queue.there = [event(body=None)]
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def report(_delivery: TakenEvent, _report: Report) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(100):  # a statement has several turns to go
+                await asyncio.sleep(0)
+            ended.set()
+
+    office.queue.report = report  # type: ignore[method-assign]
+    sending = asyncio.create_task(office.sender.run())
+    await begun.wait()
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    assert ended.is_set()
+
+
 async def test_a_sender_that_stops_leaves_no_attempt_behind(mail: Mail) -> None:
     let_go = mail.receiver.held["/events"] = asyncio.Event()
     await mail.add("CA1")

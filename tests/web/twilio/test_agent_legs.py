@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic, time
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from running_gateway import PUBLIC_URL
 
 from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.briefings import Briefings
+from gateway.call.briefing import Briefing
 from gateway.call.snapshot import CallSnapshot
 from gateway.ops.limits.signed_tokens import DialTokens, StreamTokens
 from gateway.ops.startup_checks import templates_of
@@ -75,6 +77,50 @@ async def test_otherwise_it_announces_the_call_itself() -> None:
     await leg(process).connect(CALL, AGENT, state=state())
     assert (process.admitted, process.announced) == ([CALL_SID], [CALL_SID])
     assert process.released == []
+
+
+class Deciding(Process):
+    """What is done about a call that is connected, in its order."""
+
+    def __init__(self) -> None:
+        super().__init__(drains=False)
+        self.done: list[tuple[Any, ...]] = []
+
+    async def admit(self, *of: Any) -> None:
+        self.done.append(("admit", *of))
+
+    async def release(self, call_sid: str, *, ended: bool = True) -> None:
+        self.done.append(("release", call_sid))
+
+    async def expect(self, call_sid: str, state: CallSnapshot, _within_s: Any) -> None:
+        self.done.append(("expect", call_sid, state.agent))
+
+    def expected(self, call_sid: str) -> str:
+        return f"the call {call_sid}"
+
+    def decide_anew(self, call: Any, name: str, _briefing: Briefing) -> None:
+        self.done.append(("decide", call, name))
+
+
+ANOTHER = Agent(name="night", instructions="Be brief.", max_calls=2)
+FOUND = [
+    ("expect", CALL_SID, "night"),
+    ("decide", f"the call {CALL_SID}", "night"),
+]
+SLOT = [("release", CALL_SID), ("admit", CALL_SID, CALL.caller, "night", 2)]
+
+
+@pytest.mark.parametrize(
+    ("before", "outbound", "done"),
+    [(AGENT, False, SLOT + FOUND), (ANOTHER, False, FOUND), (AGENT, True, FOUND)],
+)
+async def test_a_call_that_another_agent_gets_has_a_slot_of_that_agent(
+    before: Agent, outbound: bool, done: list[tuple[Any, ...]]
+) -> None:
+    process = Deciding()
+    call = replace(CALL, outbound=outbound)
+    await leg(process).decide_anew(call, before, ANOTHER, Briefing())
+    assert process.done == done
 
 
 class Dialling:
