@@ -5,7 +5,7 @@ some two hundred drawn calls every command, event, deadline and snapshot is held
 test mentions. A change of what a call does cannot happen unnoticed; whether it was meant is for a
 person to say. To look at one call, and to compare it with what another tree makes of it:
 
-    PYTHONPATH=tests python -m call.reference_calls --show media-17
+    PYTHONPATH=tests:tests/rigs python -m call.reference_calls --show media-17
 
 After a change that was meant, `--write` writes `reference_calls.txt` anew.
 """
@@ -13,12 +13,13 @@ After a change that was meant, `--write` writes `reference_calls.txt` anew.
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
+
+from references import Dice
 
 from call import (
     drawn_agents,
@@ -43,21 +44,6 @@ FILE: Final = Path(__file__).with_suffix(".txt")
 CALLS: Final = {"media": 80, "sip": 60, "wide": 80}
 ANSWERERS: Final = ("human", "machine", "fax", "unknown")
 _SCENES: Final = 14
-
-T = TypeVar("T")
-
-
-class Dice:
-    """Draws alike whatever the versions of Python and of libraries."""
-
-    def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)
-
-    def one_of(self, *options: T) -> T:
-        return options[int(self._random.random() * len(options))]
-
-    def seldom(self) -> bool:
-        return self._random.random() < 0.1
 
 
 class Trace:
