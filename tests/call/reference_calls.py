@@ -1,9 +1,9 @@
 """Calls that are always drawn alike, and a digest of each part of what came of them.
 
 The other tests of `gateway/call` say what is right, each of one thing. These say what is so: of
-some two hundred drawn calls every command, event, deadline and snapshot is held, also what no other
-test mentions. A change of what a call does cannot happen unnoticed; whether it was meant is for a
-person to say. To look at one call, and to compare it with what another tree makes of it:
+some five hundred drawn calls every command, event, deadline and snapshot is held, also what no
+other test mentions. A change of what a call does cannot happen unnoticed; whether it was meant is
+for a person to say. To look at one call, and to compare it with what another tree makes of it:
 
     PYTHONPATH=tests:tests/rigs python -m call.reference_calls --show media-17
 
@@ -27,6 +27,7 @@ from call import (
     test_machine_any_sip,
     vendor_events,
     wide_calls,
+    wide_sip_calls,
     wires,
 )
 from call.either_path import WISHES
@@ -41,7 +42,7 @@ from gateway.call.snapshot import encode
 from gateway.call.state_machines import CallPhase, LinkState
 
 FILE: Final = Path(__file__).with_suffix(".txt")
-CALLS: Final = {"media": 80, "sip": 60, "wide": 80}
+CALLS: Final = {"media": 100, "sip": 90, "wide": 180, "side": 140}
 ANSWERERS: Final = ("human", "machine", "fax", "unknown")
 _SCENES: Final = 14
 
@@ -90,7 +91,7 @@ def scenes(name: str) -> Iterator[str]:
     """Yield what happened in each scene of a call, to its end."""
     dice = Dice(name)
     path, _, _ = name.partition("-")
-    yield from {"media": _media, "sip": _sip, "wide": _wide}[path](dice)
+    yield from {"media": _media, "sip": _sip, "wide": _wide, "side": _side}[path](dice)
 
 
 def digests(name: str) -> list[str]:
@@ -389,8 +390,11 @@ def _wide(dice: Dice) -> Iterator[str]:
     machine.is_called(wide_calls.agent_of(one_of), one_of)
     trace: Any = Trace(machine.umpire, machine.call)
     machine.umpire = trace
-    one_of(*machine.decisions(one_of))()
-    machine.arrives()
+    if dice.seldom():
+        one_of(*machine.decisions(one_of))()
+    machine.arrives(one_of)
+    if machine.agent.outbound is not None and one_of(True, False):
+        machine.is_screened(one_of)
     plays = [*machine.plays(one_of, trace), *_either(machine, trace, dice)]
     for _ in range(_SCENES):
         for _ in range(2):
@@ -401,11 +405,39 @@ def _wide(dice: Dice) -> Iterator[str]:
     yield _with_line(trace, machine)
 
 
+def _side(dice: Dice) -> Iterator[str]:
+    """The same over SIP."""
+    one_of = dice.one_of
+    machine = wide_sip_calls.WideSipCall()
+    machine.is_called(wide_sip_calls.agent_of(one_of), one_of)
+    book = machine.book
+    trace: Any = Trace(book.umpire, book.call)
+    book.umpire = trace
+    machine.arrives(one_of)
+    if book.call.agent.outbound is not None and one_of(True, False):
+        machine.is_screened(one_of)
+    plays = [*machine.plays(one_of, trace), *_either(machine, trace, dice)]
+    for _ in range(_SCENES):
+        for _ in range(2):
+            if book.call.phase is not CallPhase.CLOSED:
+                one_of(*plays)()
+        yield _with_line(trace, book)
+    machine.ends(one_of)
+    yield _with_line(trace, book)
+
+
 def _with_line(trace: Any, machine: Any) -> str:
-    """Return a scene with what the line has counted, and what is there to be recorded."""
-    counted, tap = machine.call.media_counters(machine.now), machine.call.line.tap
+    """Return a scene with what the line has counted, what is there to be recorded, and more."""
+    call = machine.call
+    counted, tap = call.media_counters(machine.now), call.line.tap
     recorded = [] if tap is None else tap.take()
-    return f"{trace.scene()}\n{counted}\n{machine.call.not_understood().hex()}\n{recorded}"
+    asked = (
+        *(call.first_agent, call.agent.name, call.language, call.privacy, call.briefing),
+        *(call.arrived, call.responding, call.streams, call.opening, call.resumed),
+        *(call.takes_operator_requests, call.takes_pictures, call.work.working),
+        *(call.approval(one) for one in trace.asked),
+    )
+    return f"{trace.scene()}\n{counted}\n{call.not_understood().hex()}\n{recorded}\n{asked}"
 
 
 def main() -> int:

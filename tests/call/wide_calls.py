@@ -13,9 +13,10 @@ from itertools import count
 from typing import Any
 
 from call import drawn_agents, vendor_events
+from call.drawn_stories import DrawnStories
 from call.play import BEGAN_AT, among, an_agent
 from call.test_machine_any import AnyCall
-from call.wires import to_caller, to_model
+from call.wires import STREAM_SID, to_caller, to_model
 from gateway.agents.builtin_tools import definitions
 from gateway.agents.session import session_of
 from gateway.call import commands as do
@@ -28,7 +29,7 @@ from gateway.call.endings import Ending
 from gateway.call.history import HistoryItem
 from gateway.call.paths import media_call
 from gateway.call.snapshot import decode, encode
-from gateway.call.state_machines import CallPhase
+from gateway.call.state_machines import CallPhase, LinkState
 from gateway.protocols import media_stream
 from gateway.protocols import realtime_server as model
 
@@ -39,13 +40,18 @@ WORDS = (
     *("Please say your name and why you are calling.", "Thank you. Please stay on the line."),
     *("Hello?", "My card is 4111 1111", "1111 1111, my mail is ann@example.com", ""),
 )
+LONG_MESSAGE = json.dumps({"message": "x" * 2_001})
 ARGUMENTS = {
-    "take_message": ('{"message":" Call me. ","name":"Ann"}', '{"message":" "}', "{", "{}"),
+    "take_message": (
+        *('{"message":" Call me. ","name":"Ann"}', '{"message":" Call me. "}'),
+        *('{"message":" "}', "{", "{}", LONG_MESSAGE),
+    ),
     "send_digits": ('{"digits":"12w#"}', '{"digits":"ww"}', '{"digits":"x"}', "{"),
     "pause_recording": ('{"paused":true}', '{"paused":false}', "{}"),
     "switch_language": ('{"language":"ar"}', '{"language":"xx-not-one"}', "{"),
     "transfer": (
         *('{"target":"desk"}', '{"target":"warm","summary":" Ann. "}', '{"target":"line"}', "{"),
+        '{"target":"shut"}',
     ),
     "hand_over": ('{"agent":"other","about":"x"}', '{"agent":"desk"}', '{"agent":"nobody"}', "{"),
     "collect_digits": ('{"what":"pin"}', '{"what":"none"}', "{"),
@@ -61,11 +67,17 @@ CODES = (
 )
 
 
+CLOCK = WallClock(1_795_939_871.0 - BEGAN_AT)
+"""A Sunday in November."""
+HOURS = {"zone": "Europe/Paris", "mon-fri": "09:00-18:00"}
+
+
 def agent_of(one_of: OneOf) -> dict[str, Any]:
     """Return fields of an agent that can do nearly everything."""
-    agent = drawn_agents.fields(
-        one_of, drawn_agents.STOCK, drawn_agents.HOSTED, drawn_agents.PRIVATE
-    )
+    drawn = drawn_agents
+    stock = drawn.STOCK | one_of({}, {"confirm": True}, {"filler": "Let me look."})
+    servers = (drawn.HOSTED, drawn.CRM, drawn.CRM | {"hold": True}, drawn.CRM | {"filler": "Wait."})
+    agent = drawn.fields(one_of, stock, one_of(*servers), drawn.PRIVATE)
     agent |= {
         "audio": one_of("pcmu", "pcm24k"),
         "lead_ms": one_of(200, 1000),
@@ -76,6 +88,7 @@ def agent_of(one_of: OneOf) -> dict[str, Any]:
             "desk": {"to": "+15550123"},
             "warm": {"to": "+15550125", "mode": "warm"},
             "line": {"queue": "support"},
+            "shut": {"to": "+15550126", "hours": HOURS},
         },
         "fallback": one_of(None, "+15550199", {"queue": "support"}),
         "keypad": one_of(None, {"pause_s": 1.0}, {"end": "*", "max_digits": 2, "secret": True}),
@@ -98,6 +111,20 @@ def agent_of(one_of: OneOf) -> dict[str, Any]:
     return agent
 
 
+OUTCOMES = ("done", "refused", "timeout", "error")
+
+
+def remembered(more: bool) -> list[HistoryItem]:
+    """What was said before; a call goes on writing into it."""
+    if not more:
+        return [HistoryItem("caller", 1, "Heron.", "old_1", done=True)]
+    return [
+        HistoryItem("caller", 1, "Heron, please.", "old_1", done=True),
+        HistoryItem("call", 2, "{}", call_id="old_call", name="stock"),
+        HistoryItem("model", 3, "One mo", "old_2"),
+    ]
+
+
 class Accounts:
     """What a story needs to know of what was said, without any rule."""
 
@@ -105,9 +132,13 @@ class Accounts:
         self.unechoed: list[str] = []
         self.asked: list[str] = []
         self.configured_by = ""
+        self.awaited = False
+        """Whether a response was asked for that has not begun."""
 
     def before(self, event: object, now: float) -> None:
-        """Nothing is foreseen."""
+        del now
+        if isinstance(event, model.ResponseCreated | inputs.ModelLost):
+            self.awaited = False
 
     def after(self, outs: Sequence[Out], now: float) -> None:
         del now
@@ -120,6 +151,7 @@ class Accounts:
                 event = to_model(out.data)
                 if event["type"] == "session.update":
                     self.configured_by = event["event_id"]
+                self.awaited = self.awaited or event["type"] == "response.create"
             elif isinstance(out, events.ApprovalRequested):
                 self.asked.append(out.approval_id)
 
@@ -150,34 +182,114 @@ class WideCall(AnyCall):
 
     def a_machine(self) -> Any:
         session = session_of(self.agent, definitions(self.agent))
-        clock = WallClock(1_795_939_871.0 - BEGAN_AT)
         return media_call(
             self.agent,
             session,
             lambda: next(self.ids),
             self.now,
-            clock,
+            CLOCK,
             self.info,
             colleagues=among(self.others),
         )
 
-    def arrives(self) -> None:
-        self.session_created()
-        self.session_updated(good=True)
-        self.happens(vendor_events.start())
+    def arrives(self, one_of: OneOf) -> None:
+        """The session and the caller, in one of the ways in which they come."""
+        first = [self._session_comes, self._caller_comes]
+        for come in one_of(first, first, first[::-1]):
+            come(one_of)
+            self._is_decided(one_of)
         self.speaks()
 
-    def goes_on_elsewhere(self, trace: Any, *, silently: bool) -> None:
+    def goes_by(self, seconds: float) -> None:
+        """No frame comes before its stream."""
+        if self.call.phase is CallPhase.EXPECTED:
+            self.stalls(seconds)
+        else:
+            super().goes_by(seconds)
+
+    def _is_decided(self, one_of: OneOf) -> None:
+        """Seldom; and where it was for another model, that one comes."""
+        if one_of(*[False] * 7, True):
+            one_of(*self.decisions(one_of))()
+            if self.call.link is LinkState.CONNECTING:
+                self.session_created()
+                self.session_updated(good=True)
+
+    def _session_comes(self, one_of: OneOf) -> None:
+        self.session_created()
+        self.goes_by(one_of(0.0, 0.3))
+        after_s = one_of(None, None, 20.0, 900.0, 7200.0)
+        expires_at = None if after_s is None else int(CLOCK.unix_s(self.now) + after_s)
+        refusal = vendor_events.error("invalid_value", about=self.call.model_link.session_event)
+        lost = inputs.ModelLost("unreachable")
+        again = (vendor_events.session_created(),)
+        before = one_of(*[()] * 30, (refusal,), (refusal,), (refusal, refusal), (lost, *again))
+        for happened in before:
+            self.happens(happened)
+        self._is_decided(one_of)
+        self.happens(vendor_events.session_updated(self.agent, expires_at=expires_at))
+
+    def _caller_comes(self, one_of: OneOf) -> None:
+        start = vendor_events.start(
+            *one_of(*[()] * 60, ("audio/x-alaw",), ("audio/x-mulaw", 16000))
+        )
+        start.start.tracks = one_of(["inbound"], ["inbound"], ["inbound", "outbound"])
+        self.happens(start)
+        if one_of(True, False, False):
+            self.speaks()
+            self.goes_by(one_of(0.1, 1.9))
+
+    def goes_on_elsewhere(self, trace: Any, one_of: OneOf) -> None:
         """Another process takes the call up, from what was written down of it."""
         state = decode(encode(self.call.snapshot()))
-        state.silently = silently
+        state.silently = one_of(True, False)
+        state.secret_ended = one_of(None, None, ("collect_digits", "pin", one_of(*OUTCOMES)))
         found = [one for one in self.others if one.name == state.agent]
         self.agent = found[0] if found else self.agent
         self.call = self.a_machine()
         self.call.resume(state)
+        if one_of(True, False, False):
+            self.call.begin_with("Ask what else they need.")
         trace.follows(self.call)
         self.umpire.unechoed.clear()
-        self.arrives()
+        self.arrives(one_of)
+
+    def waits(self, seconds: float) -> None:
+        """Time goes by, and the server answers what it is asked for."""
+        until = self.now + seconds
+        while self.now < until and self.call.phase is not CallPhase.CLOSED:
+            self.happens(vendor_events.cleared())
+            if self.umpire.awaited:
+                self.answers(400, 20, None)
+            self.goes_by(min(2.0, until - self.now))
+            self.is_heard()
+
+    def stalls(self, seconds: float) -> None:
+        """No frame comes from the caller for so long."""
+        until = self.now + seconds
+        while (due := self.call.deadline) is not None and due <= until:
+            self.wake(max(self.now, due))
+        self.now = until
+
+    def is_screened(self, one_of: OneOf) -> None:
+        """A telephone's assistant asks, waits, and perhaps a person comes."""
+        words = (WORDS[0], one_of(WORDS[1], WORDS[0]), one_of(WORDS[1], *WORDS[2:4]), "Hello?")
+        for nth, said in enumerate(words):
+            turn = f"turn_of_it_{nth}"
+            self.happens(vendor_events.speech_started(self.stream_ms, turn))
+            self.goes_by(0.3)
+            self.happens(vendor_events.speech_stopped(self.stream_ms, turn))
+            self.happens(vendor_events.committed(turn))
+            if one_of(True, False):
+                self.response_created(new=True)
+            self.happens(vendor_events.caller_said(turn, said))
+            response = f"resp_{self.response}"
+            self.happens(vendor_events.response_done(response, one_of("completed", "cancelled")))
+            self.waits(one_of(0.5, 0.5, 8.1, 8.1, 31.0))
+            if one_of(True, False, False, False):
+                self.happens(inputs.MachineDetectionFinished(one_of("machine", "human")))
+            if one_of(True, False, False, False):
+                self.model_lost("closed_1006", one_of(True, True, False))
 
     def plays(self, one_of: OneOf, trace: Any) -> list[Callable[[], object]]:
         """Return what may happen beside what happens in the other drawn calls."""
@@ -188,7 +300,7 @@ class WideCall(AnyCall):
         def a_turn() -> None:
             turn = f"turn_{one_of(1, 2, 3)}"
             self.happens(vendor_events.speech_started(self.stream_ms, turn))
-            self.goes_by(one_of(0.3, 1.9))
+            self.goes_by(one_of(0.1, 0.3, 1.9))
             self.happens(vendor_events.speech_stopped(self.stream_ms, turn))
             self.happens(vendor_events.committed(turn))
             self.happens(vendor_events.caller_says(turn, "so "))
@@ -255,7 +367,7 @@ class WideCall(AnyCall):
         def noise() -> None:
             """Speech begins, and nobody says that it is over."""
             self.happens(vendor_events.speech_started(self.stream_ms))
-            self.goes_by(one_of(8.1, 70.0))
+            self.waits(one_of(8.1, 70.0))
 
         def a_tool() -> None:
             name = one_of(*ARGUMENTS)
@@ -273,6 +385,29 @@ class WideCall(AnyCall):
             outcome = one_of("ok", "error", "timeout", "invalid", "unavailable")
             self.happens(inputs.ToolFinished(call_id, json.dumps({"left": 3}), outcome))
 
+        def begins() -> str:
+            self.response_created(new=True)
+            return current()["response_id"]
+
+        def session_changes() -> None:
+            if self.call.link is LinkState.READY:
+                self.session_is_changed(one_of(0.1, 0.9), one_of(True, False))
+
+        def an_answer_without_end() -> None:
+            """All of its sound is there, and its response is never done."""
+            self.response_created(new=True)
+            self.audio_delta(400, 0, 0, next_item=False)
+            self.audio_done(0, 0)
+            self.goes_by(1.9)
+            self.is_heard()
+            for _ in range(one_of(1, 16)):
+                self.happens(vendor_events.cleared())
+                self.goes_by(1.9)
+
+        def screened() -> None:
+            if self.agent.outbound is not None:
+                self.is_screened(one_of)
+
         def an_error() -> None:
             about = one_of(self.accounts.configured_by, self.call.ctx.responses.event_id, None)
             code, kind = one_of(*CODES), one_of(None, "server_error", "rate_limit_error")
@@ -287,10 +422,25 @@ class WideCall(AnyCall):
             *[breaks_off] * 2,
             *[an_unlisted_tool] * 2,
             noise,
-            *[lambda: self.goes_by(one_of(0.1, 0.5, 1.9, 8.1))] * 4,
+            *[lambda: self.goes_by(one_of(0.1, 0.5, 1.9))] * 4,
+            lambda: self.goes_by(8.1),
             self.is_heard,
             an_error,
-            lambda: self.goes_on_elsewhere(trace, silently=one_of(True, False)),
+            *DrawnStories(self, one_of, begins).all(),
+            *[screened] * 2,
+            an_answer_without_end,
+            lambda: self.talks_into_an_answer(one_of(400, 3000), self.stream_ms),
+            session_changes,
+            self.next_lost,
+            lambda: self.next_session(one_of(0, 1, 2, 3)),
+            lambda: self.hands_over(one_of(True, False), one_of(True, True, False), one_of(0, 1)),
+            lambda: self.model_lost("closed_1006", one_of(True, True, False)),
+            lambda: self.stalls(one_of(0.5, 1.9, 8.1)),
+            *[lambda: self.waits(one_of(2.0, 2.0, 2.0, 8.1, 40.0))] * 4,
+            lambda: self.presses_a_key(one_of("5", "x"), one_of(STREAM_SID, "MZ0")),
+            lambda: self.happens(vendor_events.start()),
+            lambda: self.happens(inputs.HistoryRestored(remembered(one_of(True, False)))),
+            lambda: self.goes_on_elsewhere(trace, one_of),
             lambda: self.happens(inputs.RecordingPauseRequested(one_of(True, False), "operator")),
             lambda: self.happens(inputs.LanguageChosen(one_of("ar", "de-AT"))),
             lambda: self.happens(inputs.TransferFailed(one_of("busy", "no-answer"))),
@@ -309,20 +459,20 @@ class WideCall(AnyCall):
         """Return what may be decided before the caller is there."""
 
         def another() -> None:
-            agent = one_of(*self.others)
+            model_name = one_of({}, {}, {"model": "gpt-realtime-mini"}, {"voice": "marin"})
+            agent = one_of(*self.others).model_copy(update=model_name)
             session = session_of(agent, definitions(agent))
             briefing = Briefing("A refund.", {"order": "7"}, greeting="Hello, Ann.", language="de")
             self.happens(inputs.CallDecided(agent, session, briefing))
             self.agent = self.call.agent
 
-        remembered = [HistoryItem("caller", 1, "Heron.", "old_1", done=True)]
         return [
             lambda: None,
             lambda: None,
             another,
             lambda: self.call.decision.refuse("We are closed."),
             lambda: self.call.decision.transfer(TransferCaller("+15550126")),
-            lambda: self.happens(inputs.HistoryRestored(remembered)),
+            lambda: self.happens(inputs.HistoryRestored(remembered(one_of(True, False)))),
         ]
 
     def ends(self, one_of: OneOf) -> None:

@@ -22,7 +22,7 @@ HZ = 8000
 QUIET = 100
 EDGE_MAX = HZ // 100
 """Samples in which a stretch may differ from what was heard, at an end that was cut off."""
-LAG_MAX = HZ // 10
+LAG_MAX = HZ // 4
 """How far the played side may be off, in samples: both processes take the time of a message when
 they get to it, which on a busy machine is tens of milliseconds later (idle: 9 samples)."""
 
@@ -55,6 +55,18 @@ def near(needle: Sound, hay: Sound, at: int) -> tuple[int, float]:
     return begin + found - at, likeness
 
 
+def first_offset(words: list[tuple[int, int]], truth: Sound, recorded: Sound) -> int:
+    """Return how much later the first word that was recorded stands in the recording.
+
+    A caller may speak before they were told that they are recorded: nothing of that is kept.
+    """
+    for begin, end in words:
+        at, likeness = place(truth[begin:end], recorded)
+        if likeness > 0.999:
+            return at - begin
+    raise AssertionError("no word of the caller's was recorded as it was said")
+
+
 def in_part(truth: Sound, recorded: Sound, begin: int, end: int, offset: int) -> None:
     """Of a stretch into which a pause fell only one end is there, as it was heard; or nothing."""
     loud = np.flatnonzero(np.abs(recorded[begin + offset : end + offset].astype(int)) > QUIET)
@@ -81,10 +93,8 @@ def compare(out: Path, *, paused: bool) -> None:
 
     # The caller's side: one offset for the whole call, to the sample, but for the pause.
     words = spans(truth[:, 0])
-    first = truth[slice(*words[0]), 0]
-    at, likeness = place(first, recorded[:, 0])
-    assert likeness > 0.999
-    offset = at - words[0][0]
+    offset = first_offset(words, truth[:, 0], recorded[:, 0])
+    words = [(begin, end) for begin, end in words if begin + offset >= 0]
     kept = 0
     for begin, end in words:
         same = np.array_equal(truth[begin:end, 0], recorded[begin + offset : end + offset, 0])

@@ -114,6 +114,17 @@ async def test_but_not_past_a_request_that_waits_for_the_answer_to_another() -> 
     await rig.end()
 
 
+async def test_a_head_that_begins_behind_another_request_has_its_time_too() -> None:
+    """Its request waits for the answer to the one before; its sender would keep the connection."""
+    cut = asyncio.Event()
+    rig = Rig(head_wait_s=0.001)
+    rig.transport.abort = cut.set  # type: ignore[method-assign]
+    rig.http.data_received(POST % 2 + b"hi" + b"POST /len")
+    await asyncio.wait_for(cut.wait(), 10)
+    assert rig.refused == ["slow_head"]
+    await rig.end()
+
+
 async def test_nothing_is_read_of_a_connection_that_was_closed_meanwhile() -> None:
     rig = Rig()
     rig.transport.pause_reading()
