@@ -13,12 +13,13 @@ After a change that was meant, `--write` writes `reference_calls.txt` anew.
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
+
+from references import Dice
 
 from call import (
     drawn_agents,
@@ -44,21 +45,6 @@ FILE: Final = Path(__file__).with_suffix(".txt")
 CALLS: Final = {"media": 100, "sip": 90, "wide": 180, "side": 140}
 ANSWERERS: Final = ("human", "machine", "fax", "unknown")
 _SCENES: Final = 14
-
-T = TypeVar("T")
-
-
-class Dice:
-    """Draws alike whatever the versions of Python and of libraries."""
-
-    def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)
-
-    def one_of(self, *options: T) -> T:
-        return options[int(self._random.random() * len(options))]
-
-    def seldom(self) -> bool:
-        return self._random.random() < 0.1
 
 
 class Trace:

@@ -128,6 +128,10 @@ _HUNDREDS: Final = _by_word(
 )
 _THOUSAND: Final = frozenset(map(bare, ("thousand", "mille", "ألف", "آلاف")))
 _THOUSANDS: Final = _by_word({2000: "ألفين ألفان"})
+_FOUR: Final = "quatre"
+_TWENTIES: Final = frozenset({"vingt", "vingts"})
+"""What makes eighty of a four."""
+_HYPHENS: Final = frozenset({"-", "\u2010", "\u2011"})
 _JOINS: Final = frozenset({"and", "et", "و"})
 _ARABIC_AND: Final = "و"
 _NUMBER_WORDS: Final = frozenset().union(
@@ -154,18 +158,20 @@ def digit_groups(text: str) -> tuple[list[DigitGroup], int]:
     return list(_groups(words)), len(words)
 
 
-_Words = Sequence[tuple[str, int, int]]
-"""Bare words, and where they are in the text: from and to."""
+_Word = tuple[str, int, int, bool]
+"""A bare word, where it is in the text, from and to, and whether a hyphen stands before it."""
+_Words = Sequence[_Word]
 
 
-def _parts(found: re.Match[str]) -> Iterator[tuple[str, int, int]]:
+def _parts(found: re.Match[str]) -> Iterator[_Word]:
     """Yield a word; the Arabic "and" that is written together with a number as one of its own."""
     word, (start, end) = bare(found.group()), found.span()
+    hyphen = found.string[start - 1 : start] in _HYPHENS
     if word.startswith(_ARABIC_AND) and word not in _NUMBER_WORDS and word[1:] in _NUMBER_WORDS:
-        yield _ARABIC_AND, start, start + 1
-        yield word[1:], start + 1, end
+        yield _ARABIC_AND, start, start + 1, hyphen
+        yield word[1:], start + 1, end, False
     else:
-        yield word, start, end
+        yield word, start, end, hyphen
 
 
 def _groups(words: _Words) -> Iterator[DigitGroup]:
@@ -258,7 +264,7 @@ def _below_hundred(words: _Words, at: int) -> tuple[int, int]:
     if word in _TENS:
         # In Arabic units stand before the tens: what follows is another number.
         return _tens(words, at, _TENS[word], 1) if word.isascii() else (_TENS[word], 1)
-    if word == "quatre" and following in ("vingt", "vingts"):
+    if word == _FOUR and following in _TWENTIES:
         return _tens(words, at, 80, 2)
     if word in _TEENS:
         if word == "dix" and 7 <= _UNITS.get(following, 0) <= 9:
@@ -277,12 +283,25 @@ def _tens(words: _Words, at: int, tens: int, used: int) -> tuple[int, int]:
     if _next(words, following) in _JOINS:
         following += 1
     unit = _next(words, following)
-    if 1 <= _UNITS.get(unit, 0) <= 9:
+    if unit == _FOUR and _is_eighty(words, following):
+        return tens, used
+    if _UNITS.get(unit, 0) >= 1:
         return tens + _UNITS[unit], following + 1 - at
     if tens in (60, 80) and unit in _TEENS:
         value, more = _below_hundred(words, following)
         return tens + value, following + more - at
     return tens, used
+
+
+def _is_eighty(words: _Words, at: int) -> bool:
+    """Return whether "quatre" behind tens is the beginning of eighty, and not their unit.
+
+    Hyphens tell "trente quatre-vingt" from "trente-quatre vingt"; "vingts" has no unit behind it.
+    """
+    if _next(words, at + 1) not in _TWENTIES:
+        return False
+    before, quatre, vingt = words[at - 1 : at + 2]
+    return before[0] == "vingts" or (vingt[3] and not quatre[3])
 
 
 def _arabic_unit(words: _Words, at: int, unit: int) -> tuple[int, int]:

@@ -113,3 +113,22 @@ def test_french_tens_that_are_sums() -> None:
     assert read("soixante-dix onze, quatre-vingt-dix dix") == "70 11 90 10"
     assert read("quatre-vingt-dix, quatre-vingt-treize, quatre-vingt-dix-huit") == "90 93 98"
     assert read("vingt-neuf, trente et un, vingt et un") == "29 31 21"
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("quatre-vingts quatre-vingt-un", "80 81"),
+        ("quatre vingts quatre vingt un", "80 81"),
+        ("quatre-vingt quatre-vingt-onze", "80 91"),
+        ("soixante quatre-vingt-dix", "60 90"),
+        ("trente et quatre-vingts", "30 80"),
+        ("quatre-vingt-quatre vingt-six", "84 26"),
+        ("trente-quatre vingt-six", "34 26"),
+        ("trente quatre vingt", "34 20"),
+        ("quatre-vingts quatre", "84"),
+        ("quatre\u2011vingt quatre\u2010vingt\u2011un", "80 81"),
+    ],
+)
+def test_eighty_behind_other_tens_is_told_by_its_hyphens(text: str, digits: str) -> None:
+    assert read(text) == digits
