@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from call.play import Book, an_agent, nothing
+from call.play import Book, an_agent, nothing, wait
 from call.sideband import SipBook
 from call.vendor_events import session_created, session_updated, start
 
@@ -19,6 +19,7 @@ from gateway.call.commands import TransferCaller
 from gateway.call.dialogue.agent_change import AgentSession
 from gateway.call.paths import media_call
 from gateway.call.privacy.call_privacy import CallPrivacy
+from gateway.limits.patience import CALL_PATIENCE
 
 
 def other(**fields: Any) -> AgentSession:
@@ -67,14 +68,35 @@ def test_a_session_that_was_asked_for_is_asked_for_something_else(confirmed: boo
     assert "Billing." in str(book.said[-1])
 
 
-def test_another_model_needs_another_connection() -> None:
-    book = Book() >> session_created() << ... >> session_updated(Book().agent) << ...
+@pytest.mark.parametrize("before", ["connecting", "configuring", "ready"])
+def test_another_model_needs_another_connection(before: str) -> None:
+    book = Book()
+    if before != "connecting":
+        book >> session_created() << ...
+    if before == "ready":
+        book >> session_updated(book.agent) << ...
     decide(book, other(model="gpt-realtime-2.1-mini"))
     outs = book.outs()
     book << ...
     assert [out for out in outs if isinstance(out, do.OpenModel)] == [do.OpenModel(0.0)]
     changed = [out for out in outs if isinstance(out, events.AgentChanged)]
     assert [(one.before, one.agent) for one in changed] == [("desk", "billing")]
+    book.said.clear()
+    book >> session_created() << ... >> session_updated(book.agent) << ... >> start() << ...
+    book >> book.next_frame() << ...
+    (session,) = updates(book)
+    assert session["instructions"] == "About invoices."
+    assert "Billing." in str(book.said[-1])
+
+
+def test_another_models_connection_has_its_own_time_to_come() -> None:
+    book = Book()
+    book >> session_created() << ... >> session_updated(book.agent) << ... >> wait(1.0) << ...
+    decide(book, other(model="gpt-realtime-2.1-mini")) << ... >> start() << ...
+    book >> wait(CALL_PATIENCE.session_max_s - 0.1) << ...
+    assert book.call.link == "connecting"
+    book >> wait(0.2)
+    assert any(isinstance(out, do.OpenModel) for out in book.outs()), "it is tried once more"
 
 
 def test_the_same_session_is_not_asked_for_again() -> None:
