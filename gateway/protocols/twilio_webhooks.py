@@ -27,6 +27,15 @@ TERMINAL: Final = frozenset({"completed", "busy", "failed", "no-answer", "cancel
 """Values of CallStatus after which nothing more happens to a call."""
 
 
+RETRIED: Final = "#rc=2&rp=all"
+"""Connection overrides of an address whose answer decides what a caller hears next. By default
+Twilio asks again only where it could not connect, and a process that dies with the question in its
+hands would cost the call. So it asks twice more after any failure, with one idempotency token.
+
+Source: Twilio docs, "Webhooks (HTTP callbacks): Connection Overrides".
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceRequest:
     """A call that arrives, or one whose last verb has ended."""

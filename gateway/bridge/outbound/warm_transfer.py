@@ -22,6 +22,7 @@ from gateway.errors import LinkError
 from gateway.ops.store.shared import Store
 from gateway.ops.store.values import readable
 from gateway.ops.telemetry.metrics import Metrics
+from gateway.protocols.twilio_webhooks import RETRIED
 from gateway.transports.twilio_rest import TwilioRest
 
 log = structlog.get_logger()
@@ -81,7 +82,7 @@ class WarmTransfers:
 
     def after_url(self, warm: WarmTransfer) -> str:
         """Return the URL at which Twilio asks what is next for the caller."""
-        return f"{self.public_url}/twilio/after?leg=warm&transfer={warm.id}"
+        return f"{self.public_url}/twilio/after?leg=warm&transfer={warm.id}{RETRIED}"
 
     # --- The caller waits ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 from uuid import uuid4
 
 import httpx2
@@ -15,8 +15,8 @@ from gateway.simulator.twilio.signing import SIGNATURE, signature
 
 CONNECT_TIMEOUT_S: Final = 5.0
 TOTAL_TIMEOUT_S: Final = 15.0
-RETRIES: Final = 1
-"""Twilio retries once by default, and only after a failed connect."""
+RETRIES_MAX: Final = 5
+_ALL: Final = frozenset({"ct", "rt", "4xx", "5xx"})
 
 
 class WebhookFailed(Exception):
@@ -25,6 +25,24 @@ class WebhookFailed(Exception):
     def __init__(self, url: str, problem: str, *, unreachable: bool = False) -> None:
         self.url, self.problem, self.unreachable = url, problem, unreachable
         super().__init__(f"{url}: {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often Twilio asks again, and after what; by default once, after a failed connect.
+
+    Source: Twilio docs, "Connection Overrides": `rc` and `rp` in the fragment of an address.
+    """
+
+    most: int = 1
+    after: frozenset[str] = frozenset({"ct"})
+
+    @classmethod
+    def of(cls, url: str) -> Retries:
+        given = dict(parse_qsl(urlsplit(url).fragment))
+        after = frozenset(given.get("rp", "ct").split(","))
+        most = min(RETRIES_MAX, int(given.get("rc", "1")))
+        return cls(most, _ALL if "all" in after else after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +87,35 @@ class Webhooks:
         self, url: str, fields: dict[str, str], *, method: str = "POST", base: str = ""
     ) -> httpx2.Response:
         """Send one request with its retry. Raises WebhookFailed unless the answer is 2xx."""
-        target = urljoin(base, url).partition("#")[0]
+        target, _, _ = urljoin(base, url).partition("#")
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_S):
-                response = await self._try(target, fields, method.upper() or "POST")
+                response = await self._try(
+                    target, fields, method.upper() or "POST", Retries.of(url)
+                )
         except TimeoutError:
             raise WebhookFailed(target, f"no answer within {TOTAL_TIMEOUT_S:.0f} s") from None
         if not response.is_success:
             raise WebhookFailed(target, f"answered {response.status_code}")
         return response
 
-    async def _try(self, url: str, fields: dict[str, str], method: str) -> httpx2.Response:
+    async def _try(
+        self, url: str, fields: dict[str, str], method: str, retries: Retries
+    ) -> httpx2.Response:
         idempotency = {"I-Twilio-Idempotency-Token": str(uuid4())}
-        for attempt in range(RETRIES + 1):
+        for left in reversed(range(retries.most + 1)):
             try:
-                return await self.send(url, fields, method, idempotency)
+                response = await self.send(url, fields, method, idempotency)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                if attempt == RETRIES:
+                if not left or "ct" not in retries.after:
                     problem = f"cannot be reached ({error})"
                     raise WebhookFailed(url, problem, unreachable=True) from error
             except httpx2.HTTPError as error:
-                raise WebhookFailed(url, f"{type(error).__name__}: {error}") from error
+                if not left or "rt" not in retries.after:
+                    raise WebhookFailed(url, f"{type(error).__name__}: {error}") from error
+            else:
+                if not left or f"{response.status_code // 100}xx" not in retries.after:
+                    return response
         raise AssertionError("the last attempt returns or raises")
 
     async def send(

@@ -19,6 +19,7 @@ from gateway.call.commands import CollectSecret
 from gateway.errors import BugError
 from gateway.ops.store.shared import Store
 from gateway.ops.store.values import readable
+from gateway.protocols.twilio_webhooks import RETRIED
 from gateway.web.twilio.twiml_documents import TwimlDocuments
 
 _PAY_LANGUAGES: Final = frozenset({"en-US", "fr-FR"})
@@ -60,7 +61,7 @@ class SecretEntries:
     def document(self, agent: Agent, entry: SecretEntry) -> str:
         """Return the document that takes this input."""
         wanted = agent.secret_input(entry.kind, entry.name)
-        url = f"{self._public_url}/twilio/{_PATHS[entry.kind]}?entry={entry.nonce}"
+        url = f"{self._public_url}/twilio/{_PATHS[entry.kind]}?entry={entry.nonce}{RETRIED}"
         if isinstance(wanted, SecretDigits):
             return self._digits(wanted, entry, url)
         if isinstance(wanted, Payment):

@@ -20,6 +20,7 @@ from twilio.request_validator import RequestValidator, get_signature_algorithm
 
 from gateway import limits
 from gateway.errors import PeerError, SignatureRefused
+from gateway.protocols.twilio_webhooks import RETRIED
 from gateway.web.http.request_body import read_body
 
 log = structlog.get_logger()
@@ -116,7 +117,7 @@ class TwilioSignature:
                 validator.compute_signature(candidate, fields, algorithm).encode(), given
             )
             for validator in self._validators
-            for candidate in _with_and_without_port(url)
+            for candidate in _signed_addresses(url)
         )
 
     def _check_body(self, url: str, body: bytes) -> None:
@@ -134,6 +135,13 @@ def _variants(fields: FormFields) -> Iterator[FormFields]:
     yield fields
     if not _SOMETIMES_UNSIGNED.isdisjoint(fields):
         yield FormFields({k: v for k, v in fields.items() if k not in _SOMETIMES_UNSIGNED})
+
+
+def _signed_addresses(url: str) -> Iterator[str]:
+    """Addresses that may be signed for a request; connection overrides are not expected in one."""
+    addresses = list(_with_and_without_port(url))
+    yield from addresses
+    yield from (address + RETRIED for address in addresses)
 
 
 def _with_and_without_port(url: str) -> Iterator[str]:

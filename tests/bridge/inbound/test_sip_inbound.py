@@ -674,7 +674,7 @@ async def test_a_hang_up_that_never_works_is_the_carriers(
     ((path, form),) = twilio.asked
     assert call_sid in path
     # A caller whose conversation broke off is still to be served: the call returns after the dial.
-    after = {"Url": [f"{PUBLIC_URL}/twilio/after?leg=sip"], "Method": ["POST"]}
+    after = {"Url": [f"{PUBLIC_URL}/twilio/after?leg=sip#rc=2&rp=all"], "Method": ["POST"]}
     assert form == ({"Status": ["completed"]} if ending.well else after)
 
 

@@ -22,7 +22,7 @@ from gateway.ops.telemetry.metrics import Metrics
 TO = TransferCaller("+15550199", "warm", "Mister Lee.")
 OURS, PERSON = "+15550100", "CA" + "7" * 32
 LAST_S = limits.outbound.WARM_WAIT_MAX_S - 1
-AFTER = "https://gw/twilio/after?leg=warm&transfer=w1"
+AFTER = "https://gw/twilio/after?leg=warm&transfer=w1#rc=2&rp=all"
 
 
 class Twilio(Orders):

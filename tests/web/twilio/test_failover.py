@@ -153,7 +153,7 @@ async def test_the_model_is_dialled(rig: GatewayRig) -> None:
     assert [verb.tag for verb in root] == ["Dial", "Say", "Hangup"]
     dial = root[0]
     assert dial.attrib == {
-        "action": f"{PUBLIC_URL}/twilio/after?leg=sip",
+        "action": f"{PUBLIC_URL}/twilio/after?leg=sip#rc=2&rp=all",
         "method": "POST",
         "answerOnBridge": "true",
         "timeout": "15",
@@ -273,7 +273,7 @@ async def test_a_leg_that_failed_is_followed_by_media_a_person_and_an_apology(
     person = await caller.after("stream")
     assert step(person) == "human"
     assert sip_uri(person) == "sip:night&day@example.com"
-    assert person[0].attrib["action"] == f"{PUBLIC_URL}/twilio/after?leg=human"
+    assert person[0].attrib["action"] == f"{PUBLIC_URL}/twilio/after?leg=human#rc=2&rp=all"
     assert step(await caller.after("human", "no-answer")) == "apology"
 
 
@@ -499,7 +499,7 @@ async def test_the_carrier_asks_whom_to_dial(
     root = await caller.refers(referred)
     (dial, *_) = root
     assert dial.tag == "Dial"
-    assert dial.attrib["action"] == f"{PUBLIC_URL}/twilio/after?leg=transfer"
+    assert dial.attrib["action"] == f"{PUBLIC_URL}/twilio/after?leg=transfer#rc=2&rp=all"
     assert [(one.tag, one.text) for one in dial] == [(tag, to)]
     line.end()
     assert (await rig.note(events.CallEnded, of=line.call_id)).ending is Ending.TRANSFERRED

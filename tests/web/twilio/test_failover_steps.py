@@ -297,7 +297,7 @@ async def test_legs_that_end_since_a_process_stops_are_counted_apart(leg: str) -
 async def test_a_process_that_hands_over_sends_streams_on(leg: str) -> None:
     chain = Chain(Ending.MEDIA_BROKEN, state())
     chain.hands_over = True
-    passed = f"pass-on.xml https://gw/twilio/after?leg={leg}"
+    passed = f"pass-on.xml https://gw/twilio/after?leg={leg}#rc=2&rp=all"
     assert await chain.after(leg, "busy") == (passed if leg in ("stream", "drain") else "stream")
 
 

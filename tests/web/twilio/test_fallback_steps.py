@@ -13,8 +13,8 @@ from gateway.agents.config.agent import Agent
 from gateway.web.twilio.fallback_steps import FallbackSteps
 from gateway.web.twilio.legs import HUMAN, SIP, STREAM, TRANSFER
 
-AFTER_PERSON = "https://gw/twilio/after?leg=human"
-AFTER_VOICEMAIL = "https://gw/twilio/after?leg=voicemail"
+AFTER_PERSON = "https://gw/twilio/after?leg=human#rc=2&rp=all"
+AFTER_VOICEMAIL = "https://gw/twilio/after?leg=voicemail#rc=2&rp=all"
 
 
 class Documents:

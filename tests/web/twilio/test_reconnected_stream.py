@@ -130,7 +130,7 @@ async def asked_again(rigs: Iterator[GatewayRig], call_sid: str, leg: str) -> tu
         if "<Redirect" not in twiml:
             return twiml, passes
         assert '<Pause length="1"' in twiml
-        assert f"/twilio/after?leg={leg}<" in twiml
+        assert f"/twilio/after?leg={leg}#rc=2&amp;rp=all<" in twiml
     raise AssertionError
 
 

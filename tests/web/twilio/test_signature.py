@@ -110,6 +110,9 @@ HONEST = {
     "JSON by another spelling": json_knock().with_headers(Content_Type="Application/JSON"),
     "a value twice": Knock(fields=FIELDS | {"Digits": ["2", "1", "2"]}).signed(),
     "signed with the port": Knock(base=f"{PUBLIC_URL}:443").signed(),
+    "signed with connection overrides": replace(
+        Knock("/twilio/status?a=b#rc=2&rp=all").signed(), path="/twilio/status?a=b"
+    ),
     "percent-encoded path": Knock("/twilio/st%61tus").signed(),
     "query byte for byte": Knock("/twilio/status?next=%2Fa%2fb&x=a+b%20c&&y&z=%C3%BC").signed(),
     "CallToken and StirVerstat signed": Knock(
@@ -154,6 +157,10 @@ DISHONEST = {
     "another port": (Knock(base=f"{PUBLIC_URL}:8443").signed(), "bad_signature"),
     "another path": (replace(Knock("/twilio/after").signed(), path="/twilio/status"), None),
     "a query added": (replace(Knock().signed(), path="/twilio/status?a=b"), None),
+    "overrides that are not ours signed": (
+        replace(Knock("/twilio/status#rc=5&rp=all").signed(), path="/twilio/status"),
+        None,
+    ),
     "percent-encoding normalised": (
         replace(Knock("/twilio/st%61tus").signed(), path="/twilio/status"),
         None,

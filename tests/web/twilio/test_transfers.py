@@ -499,7 +499,7 @@ async def test_a_queue_and_a_plain_transfer(rig: GatewayRig, vendor: Vendor) -> 
     assert root[0].tag == "Connect"
     root, _ = await Caller(rig).handed_to(vendor, "plain")
     assert "url" not in root.find("Dial/Number").attrib  # type: ignore[union-attr]
-    assert root[0].attrib["action"] == f"{PUBLIC_URL}/twilio/after?leg=transfer"
+    assert root[0].attrib["action"] == f"{PUBLIC_URL}/twilio/after?leg=transfer#rc=2&rp=all"
 
 
 async def test_over_a_trunk_nobody_is_whispered_to_and_there_is_no_queue(

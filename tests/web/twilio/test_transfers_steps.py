@@ -104,9 +104,9 @@ def asked(query: str) -> Request:
         (
             None,
             TransferCaller("q", way="queue"),
-            "queue.xml fr q https://gw/twilio/after?leg=transfer",
+            "queue.xml fr q https://gw/twilio/after?leg=transfer#rc=2&rp=all",
         ),
-        (None, TransferCaller("+1", way="dial"), "dial +1 fr https://gw/twilio/after?leg=transfer"),
+        (None, TransferCaller("+1", way="dial"), "dial +1 fr https://gw/twilio/after?leg=transfer#rc=2&rp=all"),
         (
             OURS,
             TransferCaller("+15550188", way="warm"),

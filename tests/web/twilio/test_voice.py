@@ -66,7 +66,7 @@ async def test_the_document_connects_the_caller_and_says_sorry_behind_it(rig: Ga
     (stream,) = connect
     (parameter,) = stream
     assert connect.attrib == {
-        "action": f"{PUBLIC_URL}/twilio/after?leg=stream",
+        "action": f"{PUBLIC_URL}/twilio/after?leg=stream#rc=2&rp=all",
         "method": "POST",
     }
     assert stream.attrib == {
