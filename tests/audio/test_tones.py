@@ -70,6 +70,15 @@ def test_a_tone_has_its_pitch_length_and_level(rate: int) -> None:
     assert np.abs(samples).max() == pytest.approx(32_767 / 10 ** (6 / 20), rel=0.001)
 
 
+@pytest.mark.parametrize(
+    ("level_dbfs", "samples"), [(0, [0, 32_767, 0, -32_767]), (1, [0, 32_767, 0, -32_768])]
+)
+def test_a_tone_reaches_full_scale_and_goes_no_further(
+    level_dbfs: float, samples: list[int]
+) -> None:
+    assert np.frombuffer(tone_pcm(2_000, 1, level_dbfs, 8_000), np.int16).tolist() == samples * 2
+
+
 def test_hold_is_gentle_and_loops_without_a_click() -> None:
     mulaw = hold_mulaw()
     samples = np.frombuffer(mulaw_to_pcm(mulaw * 2), np.int16).astype(int)
