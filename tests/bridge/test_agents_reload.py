@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from gateway_calls import RECEPTION
@@ -201,6 +203,37 @@ async def test_versions_that_calls_use_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(ReloadRefused, match="2 versions") as refused:
         await reload.reload()
     assert refused.value.reason == "too_many_versions"
+
+
+async def test_new_calls_take_a_file_once_its_servers_were_tried(tmp_path: Path) -> None:
+    file, asked, may_go_on = tmp_path / "agents.yaml", asyncio.Event(), asyncio.Event()
+    file.write_text(desk("One."), "utf-8")
+    book = load_agents(file)
+    in_use = AgentsInUse(AgentsVersion(book, Toolbox(book, {})), lambda _: None)
+
+    async def tried(_within_s: float) -> None:
+        asked.set()
+        await may_go_on.wait()
+
+    toolbox = cast("Toolbox", SimpleNamespace(mcp=SimpleNamespace(links=[], tried=tried)))
+    reload = AgentsReload(
+        in_use,
+        lambda: load_agents(file),
+        lambda book: AgentsVersion(book, toolbox),
+        Tasks(),
+        Metrics(AddedLatency()),
+        lambda: None,
+    )
+    file.write_text(desk("Two."), "utf-8")
+    reading = asyncio.create_task(reload.reload())
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait((reading, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    assert not reading.done()
+    assert in_use.current.book is book
+    may_go_on.set()
+    assert await reading is in_use.current
+    assert in_use.current.book is not book
 
 
 def a_reload(file: Path, read_tokens: list[str]) -> tuple[AgentsReload, Metrics]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway import limits
-from gateway.call.history import ConversationHistory, HistoryItem
+from gateway.call.history import ConversationHistory, HistoryItem, HistoryReplay
 
 
 def texts(history: ConversationHistory) -> list[tuple[str, str]]:
@@ -96,6 +96,7 @@ def test_a_sentence_that_was_heard_to_its_end_is_not_cut() -> None:
 def test_a_later_state_brings_only_the_differences() -> None:
     known = [HistoryItem("caller", 1, "Hi.", "turn_1"), HistoryItem("model", 2, "I see", "item_1")]
     history = ConversationHistory(list(known))
+    assert len(history.replay()) == 2
     later = [
         known[0],
         HistoryItem("model", 2, "I see that.", "item_1"),
@@ -106,3 +107,60 @@ def test_a_later_state_brings_only_the_differences() -> None:
         ("I see that.", "history_1", True),
         ("Yes.", "history_2", False),
     ]
+    assert history.correction("item_1") == HistoryReplay(later[1], "history_1")
+
+
+def test_what_a_later_state_brought_is_known_to_the_session() -> None:
+    history = ConversationHistory()
+    assert history.replay() == []
+    history.catch_up([HistoryItem("model", 1, "I see that.", "item_1", sound_ms=1000.0)])
+    history.cut("item_1", 0)
+    assert history.correction("item_1") == HistoryReplay(history.items[0], "root")
+
+
+def test_a_correction_is_of_what_this_session_was_told() -> None:
+    """The session before it was told of an item that nobody heard after all."""
+    history = ConversationHistory()
+    history.caller_said("turn_1", "Hi.")
+    history.model_sounds("item_1", 1000)
+    history.model_says("item_1", "one two")
+    assert len(history.replay()) == 2
+    assert history.correction("item_1") == HistoryReplay(history.items[1], "history_1")
+    history.cut("item_1", 0)
+    assert len(history.replay()) == 1
+    assert history.correction("item_1") is None
+    assert history.correction("turn_1") == HistoryReplay(history.items[0], "root")
+
+
+def test_an_output_whose_call_was_forgotten_is_not_replayed() -> None:
+    history = ConversationHistory([HistoryItem("output", 7, "three left", call_id="call_1")])
+    assert history.replay() == []
+
+
+def test_only_turns_after_a_number_count() -> None:
+    history = ConversationHistory()
+    assert (history.last_number, history.turns_since(0)) == (0, 0)
+    history.caller_spoke("turn_1")
+    history.model_says("item_1", "Yes?")
+    history.caller_spoke("turn_2")
+    assert [history.turns_since(number) for number in range(4)] == [2, 1, 1, 0]
+
+
+def test_only_calls_of_these_functions_are_answered() -> None:
+    history = ConversationHistory()
+    history.called("call_1", "transfer", "{}")
+    history.called("call_2", "stock", "{}")
+    history.answer_open(["transfer"], "nobody took it")
+    assert texts(history)[2:] == [("output", "nobody took it")]
+    assert history.items[2].call_id == "call_1"
+
+
+def test_turns_without_words_are_bounded_too_and_the_oldest_is_unknown() -> None:
+    history = ConversationHistory()
+    history.caller_said("turn_of_long_ago", "Hello?")
+    for n in range(limits.call.HISTORY_ITEMS_MAX):
+        history.caller_spoke(f"turn_{n}")
+    assert len(history.items) == limits.call.HISTORY_ITEMS_MAX
+    assert history.words_of("turn_of_long_ago") == ""
+    history.caller_spoke("turn_of_long_ago")
+    assert history.items[-1].item_id == "turn_of_long_ago"

@@ -404,6 +404,25 @@ class WideCall(AnyCall):
                 self.happens(vendor_events.cleared())
                 self.goes_by(1.9)
 
+        def is_lost_at_work() -> None:
+            """In an answer of which words are known, in a turn, or between the two."""
+            if one_of(True, False):
+                self.happens(vendor_events.speech_started(self.stream_ms, "turn_4"))
+                self.goes_by(one_of(0.1, 0.9))
+            if one_of(True, False):
+                self.happens(vendor_events.speech_stopped(self.stream_ms, "turn_4"))
+                self.happens(vendor_events.committed("turn_4"))
+            if one_of(True, True, False):
+                self.response_created(new=True)
+                self.audio_delta(one_of(400, 3000), 0, 0, next_item=False)
+                said = vendor_events.model_says(
+                    f"item_{self.item}", "We are open from nine to five.", f"resp_{self.response}"
+                )
+                self.happens(said)
+                self.goes_by(one_of(0.1, 0.5))
+            self.model_lost("closed_1006", one_of(True, True, False))
+            self.waits(one_of(0.5, 2.0))
+
         def screened() -> None:
             if self.agent.outbound is not None:
                 self.is_screened(one_of)
@@ -429,6 +448,7 @@ class WideCall(AnyCall):
             *DrawnStories(self, one_of, begins).all(),
             *[screened] * 2,
             an_answer_without_end,
+            *[is_lost_at_work] * 2,
             lambda: self.talks_into_an_answer(one_of(400, 3000), self.stream_ms),
             session_changes,
             self.next_lost,

@@ -251,6 +251,16 @@ class WideSipCall(AnySipCall):
             end = one_of(cleared, stopped)(response_id)
             self.happens(end, vendor_events.response_done(response_id, "cancelled"))
 
+        def is_lost_at_work() -> None:
+            """In an answer that is being played, or in a turn."""
+            response_id = self.begins()
+            self.happens(transcript(response_id, f"item_of_{response_id}"), started(response_id))
+            if one_of(True, False):
+                self.happens(vendor_events.speech_started(900, "turn_4"))
+            self.sideband_blinks(one_of(0.1, 1.9))
+            self.happens(stopped(response_id))
+            self.waits(one_of(0.5, 2.0))
+
         def screened() -> None:
             if self.call.agent.outbound is not None:
                 self.is_screened(one_of)
@@ -263,6 +273,7 @@ class WideSipCall(AnySipCall):
             *[a_failure] * 2,
             *[is_cut] * 2,
             an_answer_without_end,
+            is_lost_at_work,
             *DrawnStories(self, one_of, self.begins).all(),
             *[lambda: self.goes_by(one_of(0.1, 0.5, 1.9))] * 4,
             lambda: self.goes_by(7.9),

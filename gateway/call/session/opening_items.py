@@ -60,9 +60,6 @@ class OpeningItems(CallPart):
     def _of(agent: Agent) -> tuple[object, ...]:
         return agent.zone, tuple(agent.knows)
 
-    def session_lost(self) -> None:
-        self._told, self._briefed = False, not self.briefing.has_facts
-
     def for_session(self) -> list[dict[str, Any]]:
         """Return the items for a new session, which is told them with what is returned."""
         if self._info is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +16,7 @@ from gateway.bridge.calls.registry import CallRegistry
 from gateway.call import events, inputs
 from gateway.call.call_info import CallInfo
 from gateway.call.endings import Ending
+from gateway.errors import NotAdmitted
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.shared import Store
 
@@ -191,6 +193,26 @@ def test_a_call_that_is_expected_is_no_other(rig: Rig) -> None:
     assert rig.registry.expected(WAITS.call_sid) is cast("Any", waits)
     assert rig.registry.expected(TALKS.call_sid) is None
     assert rig.registry.expected("CA_unknown") is None
+
+
+@pytest.mark.parametrize(("streams", "same"), [(None, True), (1, True), (2, False)])
+def test_a_call_that_is_announced_once_more_is_the_one_that_is_expected(
+    rig: Rig, streams: int | None, same: bool
+) -> None:
+    """Unless it was on another stream since then: what waits here knows nothing of that."""
+    _, waits, _ = with_calls(rig)
+    waits.machine.streams = 1
+    state = None if streams is None else SimpleNamespace(streams=streams)
+    # Who comes back is let in during a drain: here they are refused for the slots alone.
+    rig.registry.draining = True
+    announced = partial(rig.registry.announce, WAITS, cast("Any", None), state=cast("Any", state))
+    if same:
+        assert announced() is cast("Any", waits)
+        assert waits.told == []
+    else:
+        with pytest.raises(NotAdmitted, match="full"):
+            announced()
+        assert waits.told == [Ending.NEVER_ARRIVED]
 
 
 async def test_what_is_known_of_a_caller_while_the_model_is_dialled(rig: Rig) -> None:

@@ -8,8 +8,9 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,6 +25,7 @@ from gateway import limits
 from gateway.bridge.inbound.stream_handshake import StreamHandshake
 from gateway.call import events
 from gateway.call.endings import Ending
+from gateway.errors import NotAdmitted
 from gateway.ops.limits.signed_tokens import StreamTokens
 from gateway.ops.store.memory import MemoryStore
 from gateway.protocols.media_stream import StartBody
@@ -465,6 +467,57 @@ async def test_a_stream_of_which_something_is_known_is_no_longer_waited_for(what
     StreamHandshake(PausedSocket(), let_in, too_late, start_wait_s=0.02)
     await overdue.wait()
     assert reasons == (["flood"] if what == "is refused" else [])
+
+
+@dataclass
+class Wire(PausedSocket):
+    """A socket on which a message is sent when it is flushed."""
+
+    done: list[object] = field(default_factory=list)
+
+    def flush(self) -> None:
+        self.done += self.posted
+        self.posted.clear()
+
+    def release(self) -> None:
+        self.done.append("release")
+
+
+async def test_whoever_is_let_in_is_answered_before_their_stream_starts() -> None:
+    socket, let_go = Wire(), asyncio.Event()
+
+    class Call(CallDouble):
+        def start_stream(self, *_: object) -> None:
+            socket.done.append("start")
+            let_go.set()
+
+    call: Any = Call()
+
+    async def let_in(_start: StartBody) -> Any:
+        return call
+
+    async def answer(of: object) -> bytes:
+        assert of is call
+        return b"answered"
+
+    refused: list[str] = []
+    StreamHandshake(socket, let_in, refused.append, answer=answer).on_text(START, 0.0)
+    await let_go.wait()
+    assert socket.done == [b"answered", "start", "release"]
+    assert (refused, call.notified) == ([], [])
+
+
+@pytest.mark.parametrize("says_why", [True, False])
+async def test_a_browser_alone_hears_why_it_is_refused(says_why: bool) -> None:
+    socket, refused = PausedSocket(), asyncio.Event()
+
+    async def let_in(_start: StartBody) -> CallDouble:
+        raise NotAdmitted("full")
+
+    handshake = StreamHandshake(socket, let_in, lambda _: refused.set(), says_why=says_why)
+    handshake.on_text(START, 0.0)
+    await refused.wait()
+    assert socket.closed == ["full" if says_why else ""]
 
 
 async def test_noise_is_borne_for_a_while() -> None:

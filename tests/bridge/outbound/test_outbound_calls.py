@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,9 +83,13 @@ class Registry:
         self.slots: dict[str, str] = {}
         self.running: list[Any] = []
         self.ending: Ending | None = None
+        self.at = 0.0
 
     def refusal(self, _path: str) -> None:
         return None
+
+    def hours_now(self) -> float:
+        return self.at
 
     def reserve_slot(self, key: str, path: str) -> None:
         self.slots[key] = path
@@ -237,6 +242,64 @@ async def test_why_a_call_was_not_placed(error: LinkError, reason: str, retry_s:
         await office.place()
     assert (caught.value.reason, caught.value.retry_s) == (reason, retry_s)
     assert office.counted("refused") == 1
+
+
+# --- The same order again ---
+
+
+async def test_the_same_order_again_is_the_same_call() -> None:
+    office = Office()
+    assert [await office.place("visit-1") for _ in range(2)] == [SID, SID]
+    assert office.rest.asked == [("dial", PERSON)]
+    with pytest.raises(NotDialled) as caught:
+        await office.place("visit-1", Briefing("Another parcel.", {}))
+    assert caught.value.reason == "key_reused"
+    await office.work.stop()
+
+
+async def test_while_twilio_is_asked_the_same_order_is_under_way() -> None:
+    office, reasons = Office(), list[str]()
+
+    async def again() -> None:
+        with pytest.raises(NotDialled) as caught:
+            await office.place("visit-1")
+        reasons.append(caught.value.reason)
+
+    office.rest.before_its_answer = again
+    assert await office.place("visit-1") == SID
+    assert (reasons, office.rest.asked) == (["under_way"], [("dial", PERSON)])
+    await office.work.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "reasons"),
+    [
+        (LinkError("twilio_21211", retryable=False), ["refused", "refused"]),
+        (LinkError("unknown", retryable=False), ["unknown", "under_way"]),
+    ],
+)
+async def test_an_order_that_failed_is_tried_again_unless_it_may_ring(
+    error: LinkError, reasons: list[str]
+) -> None:
+    office, found = Office(), list[str]()
+    office.rest.failure = error
+    for _ in reasons:
+        with pytest.raises(NotDialled) as caught:
+            await office.place("visit-1")
+        found.append(caught.value.reason)
+    assert found == reasons
+    assert len(office.rest.asked) == 1 + (reasons[0] == reasons[1])
+
+
+SUNDAY = datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp()
+
+
+async def test_outside_the_hours_of_an_agent_nobody_is_called() -> None:
+    office = Office(an_agent(hours={"zone": "UTC", "mon-fri": "10:00-20:00"}))
+    office.registry.at = SUNDAY
+    with pytest.raises(NotDialled) as caught:
+        await office.place()
+    assert (caught.value.reason, office.rest.asked) == ("outside_hours", [])
 
 
 # --- What others know of it ---

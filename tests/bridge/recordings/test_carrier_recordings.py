@@ -242,6 +242,30 @@ def test_a_carrier_that_fails_is_asked_more_rarely_and_not_at_one_moment(tmp_pat
     assert 1.05 < max(shares) < 1.251
 
 
+def test_a_recording_that_was_deleted_is_looked_at_once_and_then_as_before(tmp_path: Path) -> None:
+    async def fails() -> list[float]:
+        carrier, asked_at_s, asked = Carrier(), list[float](), asyncio.Semaphore(0)
+        process = Process(tmp_path, carrier, first_pause_s=50.0)
+
+        async def fetch(_recording_sid: str, _target: Path) -> None:
+            asked_at_s.append(now_s())
+            asked.release()
+            raise LinkError("http_503", retryable=True)
+
+        carrier.fetch = fetch  # type: ignore[method-assign] # the far end
+        await process.recordings.reported(REPORT, an_agent())
+        await asked.acquire()
+        process.recordings.on_dropped(CALL)
+        for _ in range(2):
+            await asked.acquire()
+        await process.close()
+        return [later - one for one, later in pairwise(asked_at_s)]
+
+    at_once_s, pause_s = skipping(fails())
+    assert at_once_s == 0
+    assert 75 <= pause_s <= 125
+
+
 def test_whoever_forgets_a_call_waits_for_the_carrier_for_a_moment_only(tmp_path: Path) -> None:
     async def forgets() -> tuple[int, float]:
         carrier = Carrier()
@@ -318,11 +342,14 @@ async def test_one_that_the_carrier_did_not_make_is_counted(process: Process) ->
 async def test_a_process_that_stops_waits_for_what_is_being_fetched(
     process: Process, carrier: Carrier
 ) -> None:
-    await process.recordings.reported(REPORT, an_agent())
-    await asyncio.sleep(0)  # its task has begun
-    await process.recordings.settle(20)
-    assert process.stored.qsize() == 1
-    await process.uploader.settle(20)
+    for nth, sid in enumerate((SID, "RE" + "d" * 32), 1):
+        report = CarrierRecording(CALL, sid, True, REPORT.started_at)
+        await process.recordings.reported(report, an_agent())
+        await asyncio.sleep(0)  # its task has begun
+        async with asyncio.timeout(10):
+            await process.recordings.settle(20)
+        assert process.stored.qsize() == nth
+        await process.uploader.settle(20)
     assert process.left == []
     carrier.failures = 1_000_000
     again = CarrierRecording(CALL, "RE" + "c" * 32, True, REPORT.started_at)

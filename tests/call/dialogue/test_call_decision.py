@@ -67,14 +67,25 @@ def test_a_session_that_was_asked_for_is_asked_for_something_else(confirmed: boo
     assert "Billing." in str(book.said[-1])
 
 
-def test_another_model_needs_another_connection() -> None:
-    book = Book() >> session_created() << ... >> session_updated(Book().agent) << ...
+@pytest.mark.parametrize("before", ["connecting", "configuring", "ready"])
+def test_another_model_needs_another_connection(before: str) -> None:
+    book = Book()
+    if before != "connecting":
+        book >> session_created() << ...
+    if before == "ready":
+        book >> session_updated(book.agent) << ...
     decide(book, other(model="gpt-realtime-2.1-mini"))
     outs = book.outs()
     book << ...
     assert [out for out in outs if isinstance(out, do.OpenModel)] == [do.OpenModel(0.0)]
     changed = [out for out in outs if isinstance(out, events.AgentChanged)]
     assert [(one.before, one.agent) for one in changed] == [("desk", "billing")]
+    book.said.clear()
+    book >> session_created() << ... >> session_updated(book.agent) << ... >> start() << ...
+    book >> book.next_frame() << ...
+    (session,) = updates(book)
+    assert session["instructions"] == "About invoices."
+    assert "Billing." in str(book.said[-1])
 
 
 def test_the_same_session_is_not_asked_for_again() -> None:

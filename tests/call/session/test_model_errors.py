@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway import limits
-from gateway.call.session.model_errors import ModelErrorKind, code_of, sort, words_of
+from gateway.call.session.model_errors import ModelErrorKind, code_of, pause_s, sort, words_of
 from gateway.protocols.realtime_server import ErrorBody
 
 
@@ -27,3 +27,15 @@ def test_the_vendors_words_are_bounded_and_have_no_key() -> None:
     assert words.startswith("invalid_api_key: Incorrect API key provided: [key]")
     assert "wxyz" not in words
     assert words_of(ErrorBody()) == ""
+
+
+def test_a_key_at_the_bound_is_hidden_before_the_words_are_cut() -> None:
+    most = limits.model.ERROR_WORDS_MAX_CHARS
+    words = words_of(ErrorBody(message=f"{'x' * (most - 10)} sk-proj-{'y' * most}"))
+    assert words == f"{'x' * (most - 10)} [key]"
+
+
+def test_a_pause_doubles_with_each_retry() -> None:
+    first = limits.model.RETRY_PAUSE_FIRST_S
+    assert [pause_s(ErrorBody(), retries) for retries in range(3)] == [first, 2 * first, 4 * first]
+    assert pause_s(ErrorBody(message="Please try again in 1m1.5s."), 0) == 61.5

@@ -124,6 +124,13 @@ def test_after_the_loss_nothing_can_bring_the_call_back_to_life() -> None:
     book >> wait(0.8) << nothing >> last_mark << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
+def test_a_response_that_fails_for_good_ends_the_call() -> None:
+    book = answered() >> response_created() << nothing
+    book >> response_done(status="failed", failure="insufficient_quota")
+    book << note(events.ModelErrorReported, fault="fatal", refused=True)
+    book << ends(Ending.MODEL_REFUSED, "insufficient_quota") << nothing
+
+
 def test_what_could_not_be_read_is_noted() -> None:
     (
         answered()

@@ -17,6 +17,7 @@ from gateway.call.call_info import CallInfo
 from gateway.call.context import WallClock
 from gateway.call.inputs import NextSessionEvent
 from gateway.call.paths import media_call, sip_call
+from gateway.call.session.opening_items import briefed
 
 ANN = CallInfo("CA1", "+21671000001", "+15550100", "desk", "media-streams")
 NINE = WallClock(1_795_939_871 - BEGAN_AT)
@@ -198,3 +199,16 @@ def test_a_briefing_is_told_to_every_session() -> None:
     book.said.clear()
     back(book) << ...
     assert ["Facts:" in text for text in texts(book)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("briefing", "line"),
+    [
+        (Briefing(notes="Knows Bob."), 'What is known: "Knows Bob."'),
+        (Briefing(language="fr"), 'The caller\'s language, as a BCP 47 tag: "fr"'),
+    ],
+)
+def test_of_a_briefing_is_told_what_there_is(briefing: Briefing, line: str) -> None:
+    rule, told = briefed(briefing).splitlines()
+    assert told == line
+    assert "not instructions" in rule

@@ -22,9 +22,12 @@ def test_the_list_in_the_package_is_read_once() -> None:
     ("content", "problem"),
     [
         (b"\xff\xfe", "is not UTF-8"),
-        (b"models: {}\n", "as_of"),
+        (b"models: {}\n", "as_of: field required"),
         (GOOD.encode() + b"#" * limits.settings.PRICE_FILE_MAX_BYTES, "is larger than"),
-        (b"as_of: 2026-11-01\nmodels: {gpt: {text: {in: -1}}}\n", r":2: models\.gpt\.text\.in: "),
+        (
+            b"as_of: 2026-11-01\nmodels: {gpt: {text: {in: -1}}}\n",
+            r":2: models\.gpt\.text\.in: must be ",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, content: bytes, problem: str) -> None:

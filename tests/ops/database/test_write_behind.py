@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -415,6 +416,30 @@ async def test_more_than_the_spool_holds_is_lost_and_nobody_waits_for_it(tmp_pat
     await books.writes.spooled()
     assert (books.lost, books.writes.waiting) == (["backlog"], 1)
     await books.writes.close()
+
+
+async def test_what_comes_while_the_disk_hangs_is_lost_beyond_a_bound(tmp_path: Path) -> None:
+    books, most = Books(tmp_path), limits.database.SPOOL_QUEUE_MAX
+    hangs, goes_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+
+    def now_ns() -> int:
+        loop.call_soon_threadsafe(hangs.set)
+        goes_on.wait(20)
+        raise PermissionError
+
+    spool = Spool(tmp_path / "other", Sealer(), now_ns)
+    books.database.fails = {0: 1}
+    writes = WriteBehind(books.database, spool, {"number": books.database.apply}, books.lost.append)
+    writes.add(Write("number", b"0"))
+    await hangs.wait()
+    for _ in range(most):
+        writes.add(Write("number", b"1"))
+    assert (books.lost, writes.waiting) == ([], most + 1)
+    writes.add(Write("number", b"2"))
+    assert (books.lost, writes.waiting) == (["backlog"], most + 1)
+    goes_on.set()
+    with capture_logs():  # a line for each entry that the disk does not take
+        await writes.close()
 
 
 async def test_an_entry_at_which_the_spool_itself_fails_is_lost_and_nobody_waits_for_it(

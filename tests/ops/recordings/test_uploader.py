@@ -624,6 +624,34 @@ class Ordered(RecordingObjects):
         await super().put(name, content)
 
 
+class Vanishing(RecordingObjects):
+    """What was listed is gone once: another process has just joined it."""
+
+    gone = 1
+
+    async def fetch(self, name: str, target: Path) -> None:
+        if self.gone:
+            self.gone -= 1
+            raise ObjectMissing
+        await super().fetch(name, target)
+
+
+async def test_a_part_that_another_process_has_just_joined_is_no_error(
+    process: Process, other: Process
+) -> None:
+    process.running.add(NAME)
+    write(process.spool, FIRST, "moved")
+    process.uploader.look_after(NAME)
+    await process.idle()
+    other.library.objects = Vanishing(f"file://{other.store}")
+    write(other.spool, SECOND, part=2, began=BEGAN + 1)
+    other.uploader.look_after(NAME)
+    await other.idle()
+    assert other.stored.get_nowait().seconds == 1.5
+    assert (other.left, other.parts) == ([], [])
+    assert other.errors.empty()
+
+
 async def test_a_part_that_is_passed_on_is_there_when_its_journal_is(tmp_path: Path) -> None:
     process = Process(tmp_path, "one", [])
     objects = Ordered(f"file://{process.store}")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from ops.recordings.parts import NAME, facts, noise, write
 from ops.recordings.test_uploader import Process
 
+from gateway.errors import LinkError
 from gateway.ops.recordings.library import PARTS
 from gateway.ops.recordings.recording_spool import set_aside
 from gateway.ops.records.history import CallNames
@@ -62,3 +66,13 @@ async def test_a_recording_that_the_carrier_still_has_is_left(tmp_path: Path) ->
     traces = RecordingTraces(process.uploader, one)
     assert await traces.left([CallNames("rtc_1", NAME)]) == 1
     await process.close()
+
+
+async def test_what_the_disk_does_not_delete_is_tried_again() -> None:
+    async def delete(_name: str) -> bool:
+        raise PermissionError
+
+    uploader: Any = SimpleNamespace(delete=delete)
+    with pytest.raises(LinkError) as failed:
+        await RecordingTraces(uploader, nobody).forget([CallNames("rtc_1", NAME)])
+    assert (failed.value.reason, failed.value.retryable) == ("PermissionError", True)

@@ -206,3 +206,8 @@ async def test_parameters_are_known_and_given_once(query: str, status: int) -> N
     answer = await api.ask("viewer", "GET", f"CA1{query}")
     assert answer.status_code == status
     assert ("'b'" in answer.text) == (query == "?b=1"), "the one that is not known is named"
+
+
+async def test_of_a_long_parameter_the_answer_has_the_beginning() -> None:
+    answer = await Api(Guard("call")).ask("viewer", "GET", f"CA1?{'b' * 100}=1")
+    assert answer.json()["detail"] == f"There is no parameter '{'b' * 40}' here."

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from gateway import limits
 from gateway.bridge.operators.actions import ActionOutcome, OperatorAction
 from gateway.call.briefing import NO_BRIEFING
-from gateway.errors import LinkError, NotDialled, StoreError
+from gateway.errors import LinkError, NotDialled, PeerError, StoreError
+from gateway.imaging.upload_budget import UploadBudget
 from gateway.ops.records.history import Position
 from gateway.ops.records.record import CallSummary
 from gateway.web.api import forget
@@ -310,6 +311,52 @@ async def test_a_picture_of_an_ended_call_or_with_too_many_words_is_not_read() -
         with pytest.raises(RequestRefused) as refused:
             await endpoints.image(request_of(query, kind=kind))
         assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "retry"),
+    [("heic", 422, None), ("overloaded", 503, str(limits.images.UPLOADS_RETRY_S))],
+)
+async def test_a_picture_that_cannot_be_shown(kind: str, status: int, retry: str | None) -> None:
+    endpoints, counted = Endpoints(record=RUNS), list[str]()
+
+    async def shrink_photo(_body: bytes) -> str:
+        raise PeerError(kind)
+
+    uploads = UploadBudget(lambda: None)
+    endpoints.image_processor = SimpleNamespace(uploads=uploads, shrink_photo=shrink_photo)
+    endpoints.on_image_refused = counted.append
+    with pytest.raises(RequestRefused) as refused:
+        await endpoints.image(request_of(body=b"a picture", kind="image/png"))
+    assert (refused.value.status, refused.value.headers.get("Retry-After")) == (status, retry)
+    assert counted == [kind]
+
+
+@pytest.mark.parametrize(("agent", "status"), [("desk", 201), ("nobody", 404)])
+async def test_a_link_to_the_browser_phone(agent: str, status: int) -> None:
+    endpoints, asked = Endpoints(), list[tuple[str, float]]()
+
+    def link(*of: Any) -> tuple[str, float]:
+        asked.append(of)
+        return "https://gw/phone#token", 1_790_000_000.0
+
+    endpoints.registry = SimpleNamespace(book=SimpleNamespace(agents={"desk": object()}))
+    endpoints.phone_link = link
+    request = request_of(body=msgspec.json.encode({"agent": agent, "seconds": 600}))
+    if status == 404:
+        with pytest.raises(RequestRefused) as refused:
+            await endpoints.phone(request)
+        assert (refused.value.status, asked) == (404, [])
+        return
+    with capture_logs():
+        answer = await endpoints.phone(request)
+    assert answer.status_code == 201
+    assert json.loads(answer.body) == {
+        "url": "https://gw/phone#token",
+        "agent": "desk",
+        "expires_at": "2026-09-21T14:13:20+00:00",
+    }
+    assert asked == [("desk", 600.0)]
 
 
 # --- Deletion ---

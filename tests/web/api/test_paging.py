@@ -56,6 +56,16 @@ def test_without_a_cursor_it_is_the_first_page() -> None:
     assert cursor_of(None) is None
 
 
+def test_a_cursor_may_be_as_long_as_is_said() -> None:
+    most = limits.database.CURSOR_MAX_CHARS
+    # Three bytes make four characters; the position has six beside its id.
+    position = Position(1, "x" * (most // 4 * 3 - 6))
+    cursor = cursor_of(position)
+    assert cursor is not None
+    assert len(cursor) == most
+    assert position_of(request(cursor=cursor)) == position
+
+
 def made(text: str) -> str:
     return urlsafe_b64encode(text.encode()).decode()
 

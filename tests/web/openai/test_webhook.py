@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -199,7 +199,9 @@ class Claimed:
         return True
 
 
-def knocks(off_s: float) -> tuple[httpx2.AsyncClient, list[str], list[str], list[float]]:
+def knocks(
+    off_s: float, clock: Callable[[], float] = time.time
+) -> tuple[httpx2.AsyncClient, list[str], list[str], list[float]]:
     """An endpoint whose clock is that far ahead: what it took, counted and measured."""
     taken, counted, skews = list[str](), list[str](), list[float]()
     endpoint = OpenAIWebhookEndpoint(
@@ -207,7 +209,7 @@ def knocks(off_s: float) -> tuple[httpx2.AsyncClient, list[str], list[str], list
         Claimed(),  # type: ignore[arg-type]
         lambda call: taken.append(call.call_id),
         counted.append,
-        clock=lambda: time.time() + off_s,
+        clock=lambda: clock() + off_s,
         on_skew=skews.append,
     )
     app = Starlette(routes=[Route("/", endpoint.webhook, methods=["POST"])])
@@ -228,6 +230,18 @@ async def test_a_clock_that_is_off_turns_no_call_away(off_s: float) -> None:
     assert skews == pytest.approx([off_s] * 2, abs=3)
     warned = [line["ahead_s"] for line in lines if line["event"] == "clock_skew"]
     assert len(warned) == (1 if off_s else 0), "once, not with each call"
+
+
+async def test_a_clock_that_was_right_meanwhile_is_reported_once_more() -> None:
+    sent_at, just_off_s = int(time.time()), limits.sip.CLOCK_SKEW_WARN_S + 0.5
+    off_s = iter([just_off_s, just_off_s, 0.0, just_off_s])
+    client, *_ = knocks(0.0, lambda: sent_at + next(off_s))
+    body, warned = incoming("rtc_1"), []
+    for _ in range(4):
+        with capture_logs() as lines:
+            await client.post("/", content=body, headers=signed(body, at=sent_at))
+        warned.append("clock_skew" in [line["event"] for line in lines])
+    assert warned == [True, False, False, True]
 
 
 @pytest.mark.parametrize("off_s", [-45.0, 0.0, 45.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import monotonic, time
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,7 +15,9 @@ from running_gateway import PUBLIC_URL
 from gateway.agents.config.agent import Agent
 from gateway.bridge.calls.briefings import Briefings
 from gateway.call.briefing import Briefing
+from gateway.call.endings import Ending
 from gateway.call.snapshot import CallSnapshot
+from gateway.errors import NotAdmitted
 from gateway.ops.limits.signed_tokens import DialTokens, StreamTokens
 from gateway.ops.startup_checks import templates_of
 from gateway.ops.store.memory import MemoryStore
@@ -77,6 +80,32 @@ async def test_otherwise_it_announces_the_call_itself() -> None:
     await leg(process).connect(CALL, AGENT, state=state())
     assert (process.admitted, process.announced) == ([CALL_SID], [CALL_SID])
     assert process.released == []
+
+
+class Full(Process):
+    """One that is full by the time at which the call is announced."""
+
+    def announce(self, *_: Any) -> None:
+        raise NotAdmitted("full")
+
+
+async def test_a_call_that_is_not_taken_after_all_leaves_its_slot() -> None:
+    process = Full(drains=False)
+    with pytest.raises(NotAdmitted, match="full"):
+        await leg(process).connect(CALL, AGENT)
+    assert (process.admitted, process.released) == ([CALL_SID], [(CALL_SID, True)])
+
+
+@pytest.mark.parametrize("expected", [True, False])
+async def test_a_call_that_is_withdrawn_ends_and_leaves_its_slot(expected: bool) -> None:
+    """Another process may have it: then this one has only to free the slot."""
+    process: Any = Process(drains=False)
+    endings: list[Ending] = []
+    waiting = SimpleNamespace(hang_up=endings.append) if expected else None
+    process.expected = {CALL_SID: waiting}.get
+    await leg(process).withdraw(CALL)
+    assert endings == [Ending.TURNED_AWAY] * expected
+    assert process.released == [(CALL_SID, True)]
 
 
 class Deciding(Process):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from running_gateway import GatewayRig, running_gateway
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from structlog.testing import capture_logs
 
+from gateway.agents.config.agent import Agent
 from gateway.simulator.openai.main import ModelServer
+from gateway.web.twilio.recordings import RecordingWebhook
 
 SID, CALL = "RE" + "a" * 32, "CA" + "b" * 32
 AGENTS = """
@@ -70,3 +78,25 @@ async def test_ids_that_are_none_are_refused(rig: GatewayRig, wrong: dict[str, s
 async def test_nobody_else_can_report_a_recording(rig: GatewayRig) -> None:
     answer = await rig.client.post(f"{rig.url}/twilio/recording?agent=recorded", data=fields())
     assert answer.status_code == 403
+
+
+async def test_a_report_that_the_disk_does_not_take_is_an_error_at_the_carrier() -> None:
+    """It reports once: what is answered with success is not seen again."""
+
+    class FullDisk:
+        async def reported(self, *_: object) -> None:
+            raise OSError("the disk is full")
+
+    recordings: Any = FullDisk()
+    agent = Agent(name="recorded", instructions="Be kind.")
+    webhook = RecordingWebhook(recordings, lambda _name, _call_sid: agent)
+
+    async def endpoint(request: Request) -> Response:
+        return await webhook.recording(fields(), request)
+
+    app = httpx2.ASGITransport(Starlette(routes=[Route("/", endpoint)]))
+    async with httpx2.AsyncClient(transport=app, base_url="http://gateway") as client:
+        with capture_logs() as lines:
+            answer = await client.get("/?agent=recorded")
+    assert answer.status_code == 503
+    assert [line["event"] for line in lines] == ["carrier_recording_not_taken"]
