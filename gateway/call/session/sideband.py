@@ -66,10 +66,7 @@ class Sideband(CallPart):
         """Keep the session as it is: another agent's was refused."""
         self.session_event = None
         self._updates_due = max(0, self._updates_due - 1)
-        if self.preparation is not Preparation.NONE:
-            self.preparation = Preparation.FAILED
-        else:  # it was accepted, or refused, before there was a sideband
-            self._ctx.end(Ending.MODEL_REFUSED, "session_update")
+        self.preparation = Preparation.FAILED  # it is known by its id only while it is prepared
 
     @property
     def unseen(self) -> bool:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from call.play import Book, an_agent, nothing, wait
+from call.play import Book, an_agent, nothing
 from call.sideband import SipBook
 from call.vendor_events import session_created, session_updated, start
 
@@ -19,7 +19,6 @@ from gateway.call.commands import TransferCaller
 from gateway.call.dialogue.agent_change import AgentSession
 from gateway.call.paths import media_call
 from gateway.call.privacy.call_privacy import CallPrivacy
-from gateway.limits.patience import CALL_PATIENCE
 
 
 def other(**fields: Any) -> AgentSession:
@@ -87,16 +86,6 @@ def test_another_model_needs_another_connection(before: str) -> None:
     (session,) = updates(book)
     assert session["instructions"] == "About invoices."
     assert "Billing." in str(book.said[-1])
-
-
-def test_another_models_connection_has_its_own_time_to_come() -> None:
-    book = Book()
-    book >> session_created() << ... >> session_updated(book.agent) << ... >> wait(1.0) << ...
-    decide(book, other(model="gpt-realtime-2.1-mini")) << ... >> start() << ...
-    book >> wait(CALL_PATIENCE.session_max_s - 0.1) << ...
-    assert book.call.link == "connecting"
-    book >> wait(0.2)
-    assert any(isinstance(out, do.OpenModel) for out in book.outs()), "it is tried once more"
 
 
 def test_the_same_session_is_not_asked_for_again() -> None:

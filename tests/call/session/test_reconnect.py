@@ -276,7 +276,7 @@ def test_a_session_that_ends_now_is_believed_and_one_that_has_ended_is_not(
 ) -> None:
     """The clocks of two machines differ, but not by so much that a session is over before."""
     book = Book(idle={"nudge_after_s": 500, "end_after_s": 600})
-    book.call.ctx.wall_clock = WallClock(1_000_000.0 - book.now)
+    book.call.ctx.wall_clock = WallClock(1_000_000.5 - book.now)
     expires_at = 1_000_000 + left_s
     book >> session_created() << ... >> session_updated(book.agent, expires_at=expires_at)
     outs = book.outs()

@@ -128,6 +128,12 @@ def test_a_sideband_that_never_comes_up_ends_the_call() -> None:
     book << nothing >> wait(0.2) << ends(Ending.MODEL_LOST, "no_sideband")
 
 
+def test_a_sideband_has_its_time_from_the_moment_of_the_accept() -> None:
+    book = SipBook() >> wait(5.0) << nothing >> ACCEPTED << note(notes.CallerConnected)
+    book >> wait(limits.sip.SIDEBAND_MAX_S - 0.1) << nothing >> OPENED
+    book << note(notes.SidebandConnected) << nothing
+
+
 @pytest.mark.parametrize(
     ("refused", "ending"), [(False, Ending.MODEL_LOST), (True, Ending.MODEL_REFUSED)]
 )
@@ -312,6 +318,35 @@ def test_the_longest_call_ends_with_a_farewell_over_a_second_sideband() -> None:
 def test_the_operator_hangs_up_a_call_without_a_sideband() -> None:
     book = speaking() >> LOST << reattaches << nothing >> inputs.HangUpRequested()
     book << ends(Ending.OPERATOR_HUNG_UP) << nothing
+
+
+# --- Another agent in the same session ---
+
+
+def test_another_agents_session_is_there_when_the_last_update_is_confirmed() -> None:
+    """The one before it was refused, and the change back is not confirmed yet."""
+    book = attached()
+    link, agent = book.call.model_link, book.agent
+    link.prepare(agent, book.session)
+    link.session_refused()
+    assert link.preparation == "failed"
+    link.drop_preparation()
+    link.prepare(agent, book.session)
+    link.session_refused()
+    link.drop_preparation()
+    link.prepare(agent, book.session)
+    for _ in range(2):
+        book >> vendor_events.session_updated(agent) << ...
+        assert link.preparation == "under_way"
+    book >> vendor_events.session_updated(agent) << ...
+    assert link.preparation == "ready"
+
+
+def test_a_goodbye_ends_without_a_session_though_the_caller_was_heard() -> None:
+    """Nobody is there to say that the cough is over."""
+    book = ended_saying_goodbye(barge_in={"min_speech_ms": 300}) >> speech_started() << nothing
+    book >> vendor_events.error("invalid_api_key") << note(notes.ModelErrorReported) << nothing
+    book >> stopped() << ends(Ending.AGENT_HUNG_UP) << nothing
 
 
 # --- The same on both paths ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from call import hosted_events
 from call.hosted_events import request, server
 from call.play import (
     Book,
@@ -22,6 +23,7 @@ from call.sideband import SipBook, attached, reattaches
 from call.test_snapshot import kept, resumed
 from call.vendor_events import (
     committed,
+    key,
     response_created,
     response_done,
     session_created,
@@ -195,6 +197,23 @@ def test_the_caller_hears_now_and_then_whose_leave_is_waited_for() -> None:
     book >> wait(0.9) << nothing >> wait(0.2) << asks("One moment.") << nothing
 
 
+@pytest.mark.parametrize("another_waits", [False, True])
+def test_words_about_the_wait_are_said_only_while_one_is_waited_for(another_waits: bool) -> None:
+    """The caller was typing, and the model waited for the end of that."""
+    book = answered(**agent(filler_after_ms=1000), keypad={"pause_s": 3.0})
+    book >> wait(3) << ...
+    approval_id = asked(book)
+    if another_waits:
+        asked(book, "call_2")
+    book >> key("5") << ... >> wait(1.1) << ...
+    book >> inputs.ApprovalAnswered(approval_id, True) << note(events.ApprovalResolved) << RUNS
+    book.said.clear()
+    book >> wait(2.0) << ... >> response_created("resp_2") << ... >> response_done("resp_2") << ...
+    book >> response_created("resp_3") << ... >> response_done("resp_3") << ...
+    wanted = [event for event in book.said if event["type"] == "response.create"]
+    assert [prompts.ASKING in str(event) for event in wanted].count(True) == int(another_waits)
+
+
 def test_the_caller_speaks_and_what_is_to_be_cancelled_is_not_asked_any_more() -> None:
     book = calling(on_barge_in="cancel")
     approval_id = asked(book)
@@ -236,6 +255,15 @@ def test_another_session_does_not_lose_it() -> None:
     made, output = (event["item"]["type"] for event in book.said[-3:-1])
     assert (made, output) == ("function_call", "function_call_output")
     book << ...
+
+
+def test_the_request_of_the_models_server_goes_with_its_session_at_the_hour() -> None:
+    book = hosted_events.asked(calling())
+    book.call.model_link.next_session.plan(0.9)
+    book >> wait(0.9) << ... >> inputs.NextSessionEvent(session_created()) << ...
+    book >> inputs.NextSessionEvent(session_updated(book.agent)) << ... >> wait(0.9)
+    assert events.ApprovalResolved("mcpr_1", "crm", "withdrawn") in book.outs()
+    assert book.call.approval("mcpr_1") == "withdrawn"
 
 
 def test_time_runs_out_between_two_sessions() -> None:

@@ -72,6 +72,13 @@ def test_a_call_that_the_response_does_not_list_is_run_too(said: tuple[()] | Non
     book >> response_done(said=said) << CALLED << runs("hours", "call_1") << nothing
 
 
+def test_a_call_without_an_id_is_none() -> None:
+    done = response_done(calls=(("hours", "call_1"),))
+    for item in done.response.output or ():
+        item.call_id = None
+    agent_with() >> response_created() >> done << nothing
+
+
 def test_one_that_it_lists_is_run_once() -> None:
     book = agent_with() >> response_created() >> reported("call_1") << nothing
     book >> response_done(calls=(("hours", "call_1"), ("stock", "call_2")))
