@@ -106,7 +106,11 @@ def asked(query: str) -> Request:
             TransferCaller("q", way="queue"),
             "queue.xml fr q https://gw/twilio/after?leg=transfer#rc=2&rp=all",
         ),
-        (None, TransferCaller("+1", way="dial"), "dial +1 fr https://gw/twilio/after?leg=transfer#rc=2&rp=all"),
+        (
+            None,
+            TransferCaller("+1", way="dial"),
+            "dial +1 fr https://gw/twilio/after?leg=transfer#rc=2&rp=all",
+        ),
         (
             OURS,
             TransferCaller("+15550188", way="warm"),
