@@ -18,6 +18,7 @@ from gateway.call.context import WallClock
 from gateway.call.inputs import NextSessionEvent
 from gateway.call.paths import media_call, sip_call
 from gateway.call.session.opening_items import briefed
+from gateway.call.session.opening_items import briefed
 
 ANN = CallInfo("CA1", "+21671000001", "+15550100", "desk", "media-streams")
 NINE = WallClock(1_795_939_871 - BEGAN_AT)
@@ -109,6 +110,16 @@ def test_whoever_was_called_is_not_told_to_have_called() -> None:
     book >> inputs.CallAccepted() << ... >> inputs.ModelOpened() << ...
     assert "You have called this person." in texts(book)[0]
     assert "Their number is known" in texts(book)[0]
+
+
+def test_each_thing_of_a_briefing_has_a_line_of_its_own() -> None:
+    briefing = Briefing("a parcel", {"name": "Amel"}, 'They "wait".', "Hello.", "fr")
+    assert briefed(briefing).splitlines()[1:] == [
+        'What this call is for: "a parcel"',
+        'What is known: "They \\"wait\\"."',
+        'Facts: {"name":"Amel"}',
+        'The caller\'s language, as a BCP 47 tag: "fr"',
+    ]
 
 
 def test_a_browser_has_no_number() -> None:
