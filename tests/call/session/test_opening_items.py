@@ -18,7 +18,6 @@ from gateway.call.context import WallClock
 from gateway.call.inputs import NextSessionEvent
 from gateway.call.paths import media_call, sip_call
 from gateway.call.session.opening_items import briefed
-from gateway.call.session.opening_items import briefed
 
 ANN = CallInfo("CA1", "+21671000001", "+15550100", "desk", "media-streams")
 NINE = WallClock(1_795_939_871 - BEGAN_AT)
