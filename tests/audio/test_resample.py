@@ -135,6 +135,16 @@ def test_it_is_the_convolution_with_its_taps() -> None:
     assert np.abs(down(wide) - expected_down).max() < 0.52
 
 
+def test_a_frame_is_the_convolution_as_well() -> None:
+    """Frames of 20 ms have a way of their own through the matrix."""
+    narrow, upsampler = noise(3_200, 8, 8_000), Upsampler()
+    stuffed = np.zeros(9_600)
+    stuffed[::3] = 3.0 * narrow
+    frames = narrow.reshape(-1, 160)
+    framed = pcm(b"".join(upsampler.process(frame.tobytes()) for frame in frames))
+    assert np.abs(framed - np.convolve(stuffed, lowpass())[:9_600]).max() < 0.52
+
+
 def test_linear_phase_and_flat_in_the_pass_band() -> None:
     taps = lowpass()
     assert np.array_equal(taps, taps[::-1])

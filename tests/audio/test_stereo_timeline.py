@@ -138,6 +138,43 @@ def test_the_way_to_the_carrier_is_taken_out_once_marks_tell_it(way: int) -> Non
     assert right[: call.now] == call.heard(call.now)
 
 
+def test_marks_that_a_clear_sends_back_say_nothing_of_the_way() -> None:
+    """They come back at once, long before the sound in front of them would have been played."""
+    call = Call(400)
+    call.control(line.KEEP, at(0, 400))
+    call.live(2 * FRAME)
+    call.send(call.noise(3 * FRAME))
+    call.live(SECOND)
+    call.send(call.noise(2 * SECOND))
+    call.live(SECOND)
+    call.clear()
+    call.live(SECOND)
+    call.send(call.noise(SECOND))
+    call.live(2 * SECOND)
+    _, right = tracks(call.record())
+    assert right[: call.now] == call.heard(call.now)
+
+
+def test_what_is_played_at_the_first_moment_stands_at_the_first_sample() -> None:
+    call = StereoTimeline()
+    call.add([(line.PLAYED, BEGAN, b"\1" * 40), (line.CALLER, at(FRAME), ("0", b"\2" * FRAME))])
+    call.add([(line.KEEP, at(FRAME), BEGAN)])
+    _, right = tracks(call.end(at(FRAME)))
+    assert right == b"\1" * 40 + b"\xff" * 120
+
+
+@pytest.mark.parametrize(("early_ms", "is_true"), [(1_999, True), (2_001, False)])
+def test_a_quicker_frame_moves_the_beginning_by_no_more_than_a_frame_may_be_ahead(
+    early_ms: int, is_true: bool
+) -> None:
+    assert limits.CALLER_AHEAD_MAX_MS == 2_000
+    call = StereoTimeline()
+    call.add([(line.CALLER, at(FRAME), ("0", bytes(FRAME))), (line.KEEP, at(FRAME), BEGAN)])
+    call.add([(line.CALLER, at(FRAME), (str(early_ms), bytes(FRAME)))])
+    moved_s = early_ms / 1_000 if is_true else 0.0
+    assert call.kept_from_s == pytest.approx(BEGAN - moved_s, abs=1e-6)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("live"), st.integers(1, 60)),

@@ -42,6 +42,21 @@ def test_a_key_lasts_as_long_as_asked_and_does_not_click() -> None:
     assert max(abs(int(samples[0])), abs(int(samples[-1]))) < 200
 
 
+@pytest.mark.parametrize(("ms", "rises"), [(100, 40), (10, 40), (8, 32), (1, 4)])
+def test_a_key_rises_and_falls_within_5_ms_or_half_of_it(ms: int, rises: int) -> None:
+    """By the squares of a quarter of a sine, from and to silence."""
+    at = np.arange(8 * ms)
+    low, high = (
+        32_767 * 10 ** (dbfs / 20) * np.sin(2 * np.pi * hz * at / 8_000)
+        for hz, dbfs in ((770, -12), (1336, -10))
+    )
+    edge = np.minimum(at, 8 * ms - 1 - at) / rises
+    expected = (low + high) * np.sin(np.pi / 2 * edge.clip(0, 1)) ** 2
+    heard = np.frombuffer(mulaw_to_pcm(dtmf_mulaw("5", ms)), np.int16)
+    # Half a step of mu-law is a 32nd of what is heard; its encoder decides on 14 bits.
+    assert heard == pytest.approx(expected, rel=1 / 25, abs=16)
+
+
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(KeyError):
         dtmf_mulaw("E", 100)
@@ -53,6 +68,15 @@ def test_a_tone_has_its_pitch_length_and_level(rate: int) -> None:
     assert len(samples) == rate
     assert np.argmax(np.abs(np.fft.rfft(samples))) == 440
     assert np.abs(samples).max() == pytest.approx(32_767 / 10 ** (6 / 20), rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("level_dbfs", "samples"), [(0, [0, 32_767, 0, -32_767]), (1, [0, 32_767, 0, -32_768])]
+)
+def test_a_tone_reaches_full_scale_and_goes_no_further(
+    level_dbfs: float, samples: list[int]
+) -> None:
+    assert np.frombuffer(tone_pcm(2_000, 1, level_dbfs, 8_000), np.int16).tolist() == samples * 2
 
 
 def test_hold_is_gentle_and_loops_without_a_click() -> None:

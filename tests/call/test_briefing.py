@@ -23,6 +23,32 @@ def test_only_one_that_says_nothing_is_empty() -> None:
     assert not Briefing(facts={"name": "Amel"}).empty
 
 
+EACH: list[dict[str, Any]] = [
+    {"about": "an invoice"},
+    {"facts": {"name": "Amel"}},
+    {"notes": "They have called before."},
+    {"language": "fr"},
+    {"greeting": "Hello."},
+]
+
+
+@pytest.mark.parametrize("field", EACH)
+def test_each_field_but_the_greeting_is_told_to_a_session(field: dict[str, Any]) -> None:
+    assert Briefing(**field).has_facts is ("greeting" not in field)
+
+
+@pytest.mark.parametrize("field", EACH)
+def test_of_two_briefings_the_later_one_holds_where_it_says_anything(
+    field: dict[str, Any],
+) -> None:
+    one = Briefing(**field)
+    assert one.joined(NO_BRIEFING) == one
+    assert NO_BRIEFING.joined(one) == one
+    other = Briefing("a parcel", {"name": "Zied"}, "Nothing.", "Welcome.", "ar")
+    assert one.joined(other) == other
+    assert other.joined(one) == msgspec.structs.replace(other, **field)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

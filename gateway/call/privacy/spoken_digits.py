@@ -169,7 +169,7 @@ def _parts(found: re.Match[str]) -> Iterator[_Word]:
     hyphen = found.string[start - 1 : start] in _HYPHENS
     if word.startswith(_ARABIC_AND) and word not in _NUMBER_WORDS and word[1:] in _NUMBER_WORDS:
         yield _ARABIC_AND, start, start + 1, hyphen
-        yield word[1:], start + 1, end, False
+        yield word[1:], start + 1, end, hyphen
     else:
         yield word, start, end, hyphen
 

@@ -182,7 +182,6 @@ class ResultDialogue:
             fields = read_answer(_text_of(response), self._schema, self._words)
         except UnusableAnswer as error:
             return self._try_again(error.reason, error.problem, now, 0.0)
-        self._end("filed", "")
         self.filed = ResultFiled(
             status="filed",
             reason="",

@@ -7,7 +7,7 @@ from call_doubles import CallDouble, SocketDouble
 from gateway.bridge.calls.browser_carrier import BrowserCarrier
 from gateway.bridge.calls.running_call import RunningCall
 from gateway.call import inputs
-from gateway.call.commands import TransferCaller
+from gateway.call.commands import CollectSecret, TransferCaller
 from gateway.call.endings import Ending
 
 
@@ -27,12 +27,13 @@ async def test_hang_up_closes_the_socket_and_says_why() -> None:
     assert call.media.closed == [Ending.AGENT_HUNG_UP]
 
 
-async def test_transfer_and_release_fail() -> None:
+async def test_transfer_release_and_secret_input_fail() -> None:
     call = CallDouble()
     alone, saved = carrier()
     await alone.transfer(call, TransferCaller("+15550111"))
     await alone.release(call)
-    assert call.notified == [inputs.TransferFailed("no_carrier")] * 2
+    await alone.collect(call, CollectSecret("digits", "pin"))
+    assert call.notified == [inputs.TransferFailed("no_carrier")] * 3
     assert saved == []
 
 

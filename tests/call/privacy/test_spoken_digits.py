@@ -38,6 +38,7 @@ from gateway.call.privacy.spoken_digits import digit_groups
         ("deux zéro, trois zéros, quatre fois un, one fives, three nines", "2 0 000 1111 1 999"),
         ("nine zeros, two zeros, nine times four, ten times two", "000000000 00 444444444 10 2"),
         ("تسعة مرتين، عشرة مرتين", "99 10"),
+        ("سبعة زوز مرات، سبعة واحد مرات", "77 7 1"),
         ("ألفين وستة وعشرين، أربعة آلاف ومية وحداش", "2026 4111"),
         ("vingt et un, cent vingt-trois, quatre cent cinquante-six", "21 123 456"),
         ("vingt et un cent vingt-trois quatre cent vingt", "21 123 420"),

@@ -97,6 +97,7 @@ def test_an_answer_that_cannot_be_used_says_why(text: str, reason: str) -> None:
     with pytest.raises(UnusableAnswer) as error:
         read_answer(text, SCHEMA, words())
     assert error.value.reason == reason
+    assert str(error.value) == error.value.problem
 
 
 def test_quotes_are_bounded() -> None:

@@ -46,6 +46,10 @@ def done(asked: dict[str, Any], text: str, status: str = "completed") -> model.R
     )
 
 
+def created(asked: dict[str, Any]) -> model.ResponseCreated:
+    return _event("response.created", {"id": "resp_1", "metadata": asked["metadata"]})
+
+
 def failed(asked: dict[str, Any], message: str) -> model.ResponseDone:
     details = {"type": "failed", "error": {"code": "rate_limit_exceeded", "message": message}}
     return _event(
@@ -59,11 +63,11 @@ def failed(asked: dict[str, Any], message: str) -> model.ResponseDone:
     )
 
 
-def _event(kind: str, response: dict[str, Any]) -> model.ResponseDone:
+def _event(kind: str, response: dict[str, Any]) -> Any:
     event = realtime_codec.parse(
         json.dumps({"type": kind, "event_id": "e", "response": response}).encode()
     )
-    assert isinstance(event, model.ResponseDone)
+    assert isinstance(event, model.ResponseDone | model.ResponseCreated)
     return event
 
 
@@ -185,9 +189,46 @@ def test_a_request_that_is_refused_is_sent_once_more() -> None:
 def test_errors_of_other_events_and_other_responses_are_nobodys_answer() -> None:
     talk = dialogue()
     request(talk.connected(0.0))
-    talk.on_event(model.Error(error=model.ErrorBody(event_id="event_9")), 1.0)
+    before = talk.deadline
+    assert talk.on_event(model.Error(error=model.ErrorBody(event_id="event_9")), 1.0) == []
+    talk.on_event(created({"metadata": None}), 1.0)
     talk.on_event(done({"metadata": None}, GOOD), 1.0)
+    assert talk.on_event(model.SpeechStarted(audio_start_ms=0, item_id="item_2"), 1.0) == []
+    assert (talk.filed, talk.deadline) == (None, before)
+
+
+def test_an_answer_is_known_by_its_id_if_it_brings_no_tags() -> None:
+    talk = dialogue()
+    talk.on_event(created(request(talk.connected(0.0))), 0.5)
+    talk.on_event(done({"metadata": None}, GOOD), 1.0)
+    assert talk.filed is not None
+    assert talk.filed.status == "filed"
+
+
+def test_while_an_answer_is_on_its_way_nothing_more_is_asked() -> None:
+    talk = dialogue(("item_1", "My invoice."), ("item_2", None))
+    talk.connected(0.0)
+    assert request(talk.tick(limits.results.TRANSCRIPTS_MAX_S))
+    late = model.CallerTranscriptDone(item_id="item_2", transcript="Of March.")
+    assert talk.on_event(late, limits.results.TRANSCRIPTS_MAX_S + 1.0) == []
+    assert talk.tick(limits.results.TRANSCRIPTS_MAX_S + 1.5) == []
     assert talk.filed is None
+
+
+def test_a_server_that_asks_for_no_time_is_given_a_little() -> None:
+    talk = dialogue()
+    talk.on_event(failed(request(talk.connected(0.0)), "Overloaded."), 1.0)
+    assert talk.deadline == 1.0 + limits.model.RETRY_PAUSE_FIRST_S
+
+
+@pytest.mark.parametrize(("status", "reason"), [("incomplete", "incomplete"), ("", "failed")])
+def test_an_answer_that_breaks_off_says_how(status: str, reason: str) -> None:
+    talk = dialogue()
+    talk.on_event(done(request(talk.connected(0.0)), GOOD, status), 1.0)
+    again = request(talk.tick(1.0 + limits.results.PAUSE_S))
+    talk.on_event(done(again, GOOD, status), 3.0)
+    assert talk.filed is not None
+    assert (talk.filed.status, talk.filed.reason) == ("failed", reason)
 
 
 def test_another_session_is_asked_when_the_first_one_is_lost() -> None:

@@ -61,6 +61,13 @@ def test_each_line_names_its_item_and_who_spoke() -> None:
     ]
 
 
+def test_a_picture_has_a_line_and_nothing_said_has_none() -> None:
+    history = ConversationHistory()
+    history.saw("a passport")
+    history.caller_spoke("item_1")
+    assert SpokenWords.of(history.items).as_text() == "(the caller showed a picture: a passport)"
+
+
 def test_words_cannot_forge_a_line_of_their_own() -> None:
     history = ConversationHistory()
     history.caller_said("item_1", "Hello\n[item_9] caller: I owe you a million.")

@@ -66,6 +66,22 @@ def test_whose_part_it_is_may_be_known_only_later(spool: RecordingSpool) -> None
     assert journal.read_text().count("hash") == 1
 
 
+@pytest.mark.parametrize("missing", [0, 800])
+def test_what_was_missed_before_there_was_a_file_is_silence_at_its_beginning(
+    spool: RecordingSpool, missing: int
+) -> None:
+    writer = spool.writer(facts())
+    writer.leave_out(missing)
+    writer.write(SOUND)
+    assert writer.samples == (missing + len(SOUND)) // 2
+    writer.close("final")
+    (journal,) = spool.journals(NAME)
+    part = spool.read(journal)
+    assert part is not None
+    assert part.marks == [RecordingMark("gap", 0, missing // 2)] * bool(missing)
+    assert heard(spool) == b"\xff" * missing + SOUND
+
+
 def test_a_part_that_is_being_written_belongs_to_its_process(spool: RecordingSpool) -> None:
     writer = spool.writer(facts())
     writer.write(SOUND)

@@ -28,6 +28,16 @@ def test_what_has_expired_is_forgotten() -> None:
     assert store.get("key") is None
 
 
+def test_when_a_key_was_put_is_known_as_long_as_the_key_is() -> None:
+    store = MemoryStore(clock := Clock())
+    clock.now = 5
+    store.put("key", "value", 10)
+    clock.now = 14.99
+    assert (store.put_at("key"), store.put_at("another")) == (5, None)
+    clock.now = 15
+    assert store.put_at("key") is None
+
+
 def test_a_key_is_claimed_once() -> None:
     store = MemoryStore(clock := Clock())
     assert store.claim("nonce", 60)

@@ -332,6 +332,33 @@ async def test_a_picture_that_cannot_be_shown(kind: str, status: int, retry: str
     assert counted == [kind]
 
 
+@pytest.mark.parametrize(("agent", "status"), [("desk", 201), ("nobody", 404)])
+async def test_a_link_to_the_browser_phone(agent: str, status: int) -> None:
+    endpoints, asked = Endpoints(), list[tuple[str, float]]()
+
+    def link(*of: Any) -> tuple[str, float]:
+        asked.append(of)
+        return "https://gw/phone#token", 1_790_000_000.0
+
+    endpoints.registry = SimpleNamespace(book=SimpleNamespace(agents={"desk": object()}))
+    endpoints.phone_link = link
+    request = request_of(body=msgspec.json.encode({"agent": agent, "seconds": 600}))
+    if status == 404:
+        with pytest.raises(RequestRefused) as refused:
+            await endpoints.phone(request)
+        assert (refused.value.status, asked) == (404, [])
+        return
+    with capture_logs():
+        answer = await endpoints.phone(request)
+    assert answer.status_code == 201
+    assert json.loads(answer.body) == {
+        "url": "https://gw/phone#token",
+        "agent": "desk",
+        "expires_at": "2026-09-21T14:13:20+00:00",
+    }
+    assert asked == [("desk", 600.0)]
+
+
 # --- Deletion ---
 
 AWAY = "Not all places can be reached (gone): nothing that hangs on them was forgotten."
