@@ -54,9 +54,32 @@ def test_a_caller_who_comes_back_has_what_is_left_of_the_longest_time(
     ctx.timers.clear_all()
     ctx.now, ctx.tally.talked_s = 10.0, talked_s
     ctx.arrive()
+    assert limits_of(ctx) == due
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "due"),
+    [
+        (60.0, [(Timer.LENGTH, 70.0)]),
+        (200.0, [(Timer.WARN, 150.0), (Timer.LENGTH, 210.0)]),
+    ],
+)
+def test_the_longest_time_is_that_of_the_agent_that_leads(
+    longest_s: float, due: list[tuple[Timer, float]]
+) -> None:
+    ctx = CallContext(an_agent(max_call_s=130.0), lambda: "id", 10.0)
+    ctx.arrive()
+    ctx.now = 14.0
+    ctx.change_agent(an_agent(name="other", max_call_s=longest_s), server_answers=True)
+    assert limits_of(ctx) == due
+    assert ctx.agent.name == "other"
+
+
+def limits_of(ctx: CallContext) -> list[tuple[Timer, float]]:
+    """Return when the call is warned, and ends."""
     found = []
     while (at := ctx.timers.next()) is not None:
         timer = ctx.timers.pop_due(at)
         if timer in (Timer.WARN, Timer.LENGTH):
             found.append((timer, at))
-    assert found == due
+    return found

@@ -88,3 +88,11 @@ def test_a_held_want_waits() -> None:
     arbiter.deferred = False
     assert arbiter.next("e2") == ResponseRequest("nudge")
     assert (arbiter.event_id, arbiter.busy, arbiter.awaiting) == ("e2", True, True)
+
+
+def test_a_pause_is_long_from_this_many_seconds_on() -> None:
+    arbiter, long_s = ResponseArbiter(), limits.model.RETRY_HOLD_TONE_FROM_S
+    arbiter.pause(long_s)
+    assert arbiter.long_pause
+    arbiter.pause(long_s - 0.1)
+    assert (arbiter.paused, arbiter.long_pause) == (True, False)

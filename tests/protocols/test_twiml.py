@@ -89,6 +89,13 @@ def test_what_is_refused(text: str, line: int | None, key: str | None, problem: 
     assert error.problem.startswith(problem)
 
 
+def test_only_the_address_of_a_stream_has_no_query() -> None:
+    dial = body(apology("<Dial><Number url='https://x/y?a=1'>+1</Number></Dial>"))
+    assert dial[0][0].attrib == {"url": "https://x/y?a=1"}
+    connect = body(apology("<Connect><Stream url='wss://x/y'/></Connect>"))
+    assert connect[0][0].attrib == {"url": "wss://x/y"}
+
+
 def test_an_unknown_file_is_refused() -> None:
     with pytest.raises(
         TemplateError, match=r"voice\.xml: no such template: there are connect\.xml"

@@ -158,3 +158,13 @@ def test_whoever_calls_us_is_not_screened() -> None:
     book >> book.next_frame() << ...
     turn(book, ASKS)
     assert not asked(book)
+
+
+@pytest.mark.parametrize(("before", "screened"), [(2, True), (3, False)])
+def test_an_assistant_is_looked_for_in_the_first_turns_only(before: int, screened: bool) -> None:
+    book = answered("media", "hang_up")
+    for number in range(1, before + 1):
+        turn(book, "One moment.", number) << ...
+    turn(book, ASKS, before + 1)
+    found = any(isinstance(out, events.AnswererDetected) for out in book.outs())
+    assert found == screened

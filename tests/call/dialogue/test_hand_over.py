@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from call.play import Book, answered, nothing, wait
+from call.play import Book, answered, ends, nothing, wait
 from call.vendor_events import (
     audio_delta,
     audio_done,
@@ -12,10 +12,12 @@ from call.vendor_events import (
     response_done,
     speech_started,
     speech_stopped,
+    stop,
 )
 
 from gateway import limits
 from gateway.call import commands as do
+from gateway.call.endings import Ending
 from gateway.call.inputs import HandOverRequested
 from gateway.call.snapshot import CallSnapshot, decode, encode
 
@@ -52,3 +54,10 @@ def test_or_when_it_has_waited_for_long_enough() -> None:
     assert do.ReleaseCall() not in book.outs()
     book >> wait(0.2)
     assert do.ReleaseCall() in book.outs()
+
+
+def test_its_stream_ends_here_and_nobody_has_hung_up_or_was_transferred() -> None:
+    book = answered() >> wait(0.2) << ... >> HandOverRequested() << ...
+    book >> speech_started(0) << ...
+    assert book.call.phase == "transferring", "what the caller says is for the next process"
+    book >> stop() << ends(Ending.DRAINED) << nothing

@@ -27,6 +27,8 @@ from call.vendor_events import (
     error,
     response_created,
     response_done,
+    session_created,
+    session_updated,
     speech_started,
     speech_stopped,
 )
@@ -35,6 +37,8 @@ from gateway import limits
 from gateway.call import events
 from gateway.call.dialogue import prompts
 from gateway.call.endings import Ending
+from gateway.call.inputs import ModelLost
+from gateway.call.timers import Timer
 
 HELLO = "Good morning."
 TOOL = (("weather", "call_1"),)
@@ -361,3 +365,16 @@ def test_cancels_are_only_for_turns_that_are_ours() -> None:
     assert "response.cancel" not in [event["type"] for event in book.said]
     mine = answered(barge_in={"min_speech_ms": 1}) >> response_created() >> audio_delta(ms=400)
     mine << ... >> speech_started() >> wait(0.1) << cancels("resp_1") << ...
+
+
+def test_a_pause_ends_with_its_session() -> None:
+    """Another one is asked at once, and nothing is left to wake up for."""
+    book = answered() >> response_created() << nothing
+    failed = {"failure": "rate_limit_exceeded", "message": "Please try again in 3s."}
+    book >> response_done("resp_1", "failed", **failed) << ...
+    assert Timer.RETRY in book.call.ctx.timers
+    book >> ModelLost("closed_1006") << ...
+    assert Timer.RETRY not in book.call.ctx.timers
+    book >> session_created() << ... >> session_updated(book.agent)
+    book << note(events.ModelReconnected) << ...
+    assert book.said[-1]["type"] == "response.create"

@@ -19,6 +19,7 @@ from call.play import (
 from call.vendor_events import (
     audio_delta,
     audio_done,
+    committed,
     error,
     mark,
     response_created,
@@ -27,6 +28,8 @@ from call.vendor_events import (
     speech_stopped,
 )
 
+from gateway import limits
+from gateway.call import commands as do
 from gateway.call import events
 
 
@@ -342,3 +345,26 @@ def test_an_agent_that_may_not_be_interrupted_speaks_on(by_session: bool) -> Non
     agent = {"session": {"audio": {"input": {"turn_detection": vad}}}}
     book = speaking(1000, **(agent if by_session else {"turn_detection": vad})) >> wait(0.3)
     book >> speech_started() << nothing >> audio_delta(ms=200) << to_caller(200) << nothing
+
+
+def test_what_the_callers_words_make_void_is_cancelled_when_they_break_in() -> None:
+    """At once, and not first when the turn is over."""
+    stock = {
+        "description": "Looks up.",
+        "parameters": {"type": "object", "properties": {}},
+        "http": {"url": "https://api.example.com/"},
+        "on_barge_in": "cancel",
+    }
+    book = speaking(tools=["stock"], functions={"stock": stock}) >> audio_done() << ...
+    book >> response_done(calls=(("stock", "call_1"),)) << ... >> wait(0.4) << ...
+    book >> speech_started(400)
+    assert do.CancelTool("call_1") in book.outs()
+
+
+def test_a_turn_that_ended_well_was_no_noise() -> None:
+    """The event of the end of its speech could not be read."""
+    book = answered() >> speech_started(0) << ... >> wait(limits.call.SPEECH_MAX_S + 0.1) << ...
+    book >> committed() << ...
+    assert book.call.ctx.caller.doubted
+    book >> speech_started(0) << ... >> committed("turn_2") << ...
+    assert not book.call.ctx.caller.doubted

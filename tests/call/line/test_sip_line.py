@@ -532,3 +532,34 @@ def test_answers_that_wait_behind_another_have_its_time_too() -> None:
     lost = note(notes.ModelErrorReported, code="playback_without_end")
     book >> wait(AT_MOST_S + 0.5) << lost << ... >> wait(AT_MOST_S - 1) << nothing
     book >> wait(1.0) << lost << ...
+
+
+def test_a_goodbye_that_only_sounds_was_said_all_the_same() -> None:
+    """Its transcript never came."""
+    book = attached() >> response_created() >> started() << FIRST >> tool_call("end_call")
+    book << note(notes.ToolCalled) << nothing >> stopped() << ends(Ending.AGENT_HUNG_UP)
+
+
+def test_the_sound_of_another_response_is_no_goodbye() -> None:
+    book = attached() >> response_created() >> started("resp_0") << FIRST >> tool_call("end_call")
+    book << note(notes.ToolCalled) << asks(FAREWELL) << nothing
+
+
+def test_of_many_responses_the_last_are_known_to_be_done() -> None:
+    book = attached(idle=PATIENT)
+    last = f"resp_{limits.sip.RESPONSES_KEPT_MAX}"
+    for n in range(limits.sip.RESPONSES_KEPT_MAX + 1):
+        book >> response_created(f"resp_{n}") << nothing >> response_done(f"resp_{n}") << nothing
+    book >> transcript(last) << ...
+    assert not book.call.line.speaking(), "it came late"
+    book >> transcript("resp_0") << ...
+    assert book.call.line.speaking(), "of so long ago nothing is known"
+
+
+def test_what_must_have_been_heard_does_not_sound_any_more() -> None:
+    book = attached(idle=PATIENT)
+    for event in (R1, transcript(), started(), DONE):
+        book = book >> event << ...
+    assert book.call.line.goodbye_max_s == limits.sip.GOODBYE_MAX_S
+    book >> wait(AT_MOST_S + 0.5) << ...
+    assert book.call.line.goodbye_max_s == book.call.ctx.patience.goodbye_max_s

@@ -174,6 +174,18 @@ def test_numbers_of_just_that_length_and_just_that_far_apart(
     assert Redactor([switch]).text(text) == redacted  # type: ignore[list-item] # one of them
 
 
+@pytest.mark.parametrize(("size", "is_card"), [(12, False), (13, True), (19, True), (20, False)])
+def test_a_card_number_has_thirteen_to_nineteen_digits(size: int, is_card: bool) -> None:
+    number = with_check_digit("4" + "1" * (size - 2))
+    assert Redactor(["cards"]).text(number) == ("[card]" if is_card else number)
+
+
+@pytest.mark.parametrize(("behind", "is_open"), [(12, True), (13, False)])
+def test_a_number_far_from_the_end_of_its_turn_does_not_go_on(behind: int, is_open: bool) -> None:
+    said = Redactor(["cards"]).turn("caller", f"4111 {words(behind)}")
+    assert said == f"{'[card]' if is_open else '4111'} {words(behind)}"
+
+
 @pytest.mark.parametrize("digits", ["411", "4111", "41111"])
 def test_what_may_be_the_beginning_of_a_card_goes_at_once(digits: str) -> None:
     """Three digits are nobody's card, and stay; in a text that stands alone nothing follows."""

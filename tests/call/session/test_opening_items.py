@@ -111,6 +111,16 @@ def test_whoever_was_called_is_not_told_to_have_called() -> None:
     assert "Their number is known" in texts(book)[0]
 
 
+def test_each_thing_of_a_briefing_has_a_line_of_its_own() -> None:
+    briefing = Briefing("a parcel", {"name": "Amel"}, 'They "wait".', "Hello.", "fr")
+    assert briefed(briefing).splitlines()[1:] == [
+        'What this call is for: "a parcel"',
+        'What is known: "They \\"wait\\"."',
+        'Facts: {"name":"Amel"}',
+        'The caller\'s language, as a BCP 47 tag: "fr"',
+    ]
+
+
 def test_a_browser_has_no_number() -> None:
     book = of(CallInfo("WB1", "", "", "desk", "browser"))()
     book >> session_created() << ... >> session_updated(book.agent) << ...

@@ -219,6 +219,7 @@ def test_tones_are_not_the_models_voice() -> None:
         '{"digits":""}',
         '{"digits":"12a"}',
         '{"digits":"ww"}',
+        '{"digits":"wW"}',
         '{"digits":"\u0661"}',
         dumps({"digits": "1" * (limits.call.DIGITS_SENT_MAX + 1)}),
     ],

@@ -85,3 +85,12 @@ def test_no_more_than_so_many_at_once() -> None:
     running.finish("call_0", "", answer=True)
     assert not running.start("resp_1", "call_1", "stock", 0.0), "it runs already"
     assert running.start("resp_1", "one more", "stock", 0.0)
+
+
+def test_a_confirmation_is_of_one_time_only() -> None:
+    running = calls(confirm=True)
+    assert not running.confirmed("stock", "{}")
+    running.turn_taken()
+    assert running.confirmed("stock", "{}")
+    running.turn_taken()
+    assert not running.confirmed("stock", "{}"), "it is asked again"

@@ -475,6 +475,34 @@ def test_a_recording_whose_store_is_away_is_deleted_as_soon_as_it_is_back(tmp_pa
     assert waiting.uploader.waiting == 0
 
 
+def test_what_comes_after_a_recording_was_deleted_is_stored(tmp_path: Path) -> None:
+    """Though its deletion came while the store was away, and somebody was at work on it."""
+    waiting = Waiting(tmp_path, failures=1)
+    stored = asyncio.Event()
+
+    async def put(_name: str, _content: object) -> None:
+        stored.set()
+
+    async def comes_later() -> bool:
+        waiting.objects.put = put  # type: ignore[method-assign] # the far end
+        write(waiting.spool, FIRST)
+        waiting.uploader.look_after(NAME)
+        await waiting.objects.listed.acquire()
+        assert await waiting.uploader.delete(NAME)
+        assert waiting.uploader.waiting == 1, "it is tried once more"
+        await asyncio.gather(*waiting.started)
+        write(waiting.spool, SECOND, part=2)
+        waiting.uploader.look_after(NAME)
+        seen = asyncio.create_task(stored.wait())
+        await asyncio.wait((seen, waiting.started[-1]), return_when=asyncio.FIRST_COMPLETED)
+        for task in (seen, *waiting.started):
+            task.cancel()
+        await asyncio.gather(*waiting.started, return_exceptions=True)
+        return stored.is_set()
+
+    assert skipping(comes_later())
+
+
 def test_parts_that_broke_off_are_joined_after_two_minutes_however_long_the_store_is_away(
     tmp_path: Path,
 ) -> None:
