@@ -29,8 +29,8 @@ TERMINAL: Final = frozenset({"completed", "busy", "failed", "no-answer", "cancel
 
 RETRIED: Final = "#rc=2&rp=all"
 """Connection overrides of an address whose answer decides what a caller hears next. By default
-Twilio asks again only where it could not connect, and a process that dies with the question in its
-hands would cost the call. So it asks twice more after any failure, with one idempotency token.
+Twilio asks again only where it could not connect, and a process that dies while it is asked would
+cost the call. So it asks twice more after any failure, with one idempotency token.
 
 Source: Twilio docs, "Webhooks (HTTP callbacks): Connection Overrides".
 """
