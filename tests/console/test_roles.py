@@ -179,7 +179,39 @@ async def test_the_history_is_paged_through(theatre: Theatre) -> None:
 
 
 async def smaller(route: Route) -> None:
-    await route.continue_(url=route.request.url.replace("limit=200", "limit=5"))
+    """Pages of five of what is filtered, and of four of what is not: they can be told apart."""
+    asked = route.request.url
+    await route.continue_(url=asked.replace("limit=200", f"limit={5 if 'until' in asked else 4}"))
+
+
+async def test_an_answer_that_is_late_does_not_come_into_another_list(theatre: Theatre) -> None:
+    wrong: list[str] = []
+    page = await theatre.page()
+    let_go = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if "cursor" in route.request.url:
+            await let_go.wait()
+        await smaller(route)
+
+    await page.route("**/api/calls?*", late)
+    await enter(theatre, page, "operator", wrong)
+    cards, earlier = page.locator("#ended .card"), page.get_by_role("button", name="Earlier calls")
+    await expect(cards).to_have_count(4)
+    await page.get_by_text("Filter", exact=True).click()
+    await page.locator("#filter-until").fill("2026-08-31T00:00")
+    async with page.expect_response("**/api/calls?*cursor*"):
+        await earlier.click()
+        await page.get_by_role("button", name="Show", exact=True).click()
+        await expect(cards).to_have_count(5)
+        let_go.set()
+    await expect(earlier).to_be_enabled()
+    await expect(cards).to_have_count(5)
+    for count in (10, 12):
+        await earlier.click()
+        await expect(cards).to_have_count(count)
+    assert wrong == []
+    await page.context.close()
 
 
 _COUNT_FORMATTERS = """

@@ -45,13 +45,17 @@ async function get(path) {
   return found;
 }
 
+let lists = 0;  // how many were asked for: an answer from before the last one does not belong to it
+
 async function load() {
+  const nth = ++lists;
   operator = await get("/api/operator");
   paintOperator();
   agents = (await get("/api/agents")).agents;
   filters.offer(agents);
   offerAgents();
   const page = await get(`/api/calls?${filters.query({ limit: 200 })}`), listed = page.calls;
+  if (nth !== lists) return;
   following = page.next;
   elsewhere = new Set(page.elsewhere);
   matching = filters.active() ? new Set(listed.map((one) => one.id)) : null;
@@ -63,7 +67,9 @@ async function load() {
 }
 
 async function more() {
-  const page = await get(`/api/calls?${filters.query({ state: "ended", limit: 200, cursor: following })}`);
+  const nth = lists, from = following;
+  const page = await get(`/api/calls?${filters.query({ state: "ended", limit: 200, cursor: from })}`);
+  if (nth !== lists || from !== following) return;
   following = page.next;
   for (const one of page.calls) matching?.add(one.id);
   for (const one of page.calls) calls.set(one.id, { ...calls.get(one.id), ...one });
