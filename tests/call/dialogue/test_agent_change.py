@@ -294,6 +294,17 @@ def test_it_does_not_go_round_for_ever() -> None:
     book << outputs(f"call_{count}", prompts.ENOUGH_HAND_OVERS) << ...
 
 
+def test_one_behind_more_calls_than_can_run_has_failed() -> None:
+    find = BILLING.model_dump(exclude_unset=True)["functions"]
+    book = front(tools=["hand_over", "find"], functions=find) >> response_created() << ...
+    calls = [("find", f"call_{n}") for n in range(limits.tools.TOOLS_AT_ONCE_MAX)]
+    done = response_done(calls=(*calls, ("hand_over", "call_9")))
+    assert done.response.output
+    done.response.output[-1].arguments = dumps({"agent": "billing"})
+    tried = [out for out in (book >> done).outs() if isinstance(out, events.HandOverAttempted)]
+    assert [one.outcome for one in tried] == ["failed"]
+
+
 def test_one_that_is_under_way_is_not_begun_again() -> None:
     book = asked(front()) >> response_created("resp_2") << ...
     book >> hands_over("billing", "resp_2", "call_2") << note(events.ToolCalled)

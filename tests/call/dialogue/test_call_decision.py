@@ -164,3 +164,11 @@ def test_the_recording_is_that_of_the_agent_that_was_decided_on(
     tap = book.call.line.tap
     assert tap is not None
     assert bool(tap.take()) == recorded, "of a call that is not recorded nothing is written down"
+
+
+def test_an_agent_that_was_decided_on_for_a_moment_stops_no_recording() -> None:
+    book = UndecidedBook(recording=RECORDING)
+    decide(book, other()) << ...
+    assert not book.call.recording.wanted
+    decide(book, AgentSession(an_agent(recording=RECORDING), other().session)) << ...
+    assert (book.call.recording.wanted, book.call.recording.paused) == (True, False)
