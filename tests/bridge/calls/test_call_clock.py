@@ -20,12 +20,16 @@ class Core:
         self.fault: Exception | None = None
         self.ticks: list[float] = []
         self.early: list[float] = []
+        self.done = asyncio.Event()
+        """Set when a tick has left no deadline."""
 
     def tick(self, now: float) -> Sequence[Out]:
         self.ticks.append(now)
         if self.deadline is not None and now < self.deadline:
             self.early.append(self.deadline - now)
         self.deadline = self.then.pop(0) if self.then else None
+        if self.deadline is None:
+            self.done.set()
         if self.fault is not None:
             raise self.fault
         return self.outs
@@ -112,9 +116,8 @@ async def test_a_tick_without_commands_executes_nothing() -> None:
     core.outs = ()
     call = Call(core)
     call.clock.set_timer()
-    passed = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.03, passed.set)
-    await passed.wait()
+    async with asyncio.timeout(10):
+        await core.done.wait()
     assert (len(core.ticks), call.executed) == (2, [])
 
 
