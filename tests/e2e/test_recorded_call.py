@@ -137,6 +137,8 @@ def recorded_demo(folder: Path) -> Path:
     for agent in agents["agents"].values():
         agent["recording"] = {"consent": "This call is recorded.", "format": "wav"}
     demo = yaml.safe_load(find("demo").read_text())
+    # The greeting comes behind the consent, and later on a busy machine: the caller hears both.
+    demo["steps"][0] = {"hear": {"until_silence_ms": 2000}}
     file = folder / "demo.yaml"
     file.write_text(yaml.safe_dump(demo | {"agents": agents}, allow_unicode=True))
     return file

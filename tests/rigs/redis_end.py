@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from gateway import limits
 from gateway.ops.store.encryption import Encryptor
 from gateway.ops.store.memory import MemoryStore
 from gateway.ops.store.redis import RedisStore
@@ -37,13 +38,17 @@ class RedisEnd:
         yield client
         await client.aclose()
 
-    def remote(self, failures: list[int] | None = None) -> Remote:
-        redis = RedisStore(self.url, Encryptor(["key"]))
+    def remote(
+        self, failures: list[int] | None = None, max_s: float = limits.store.STORE_MAX_S
+    ) -> Remote:
+        redis = RedisStore(self.url, Encryptor(["key"]), max_s)
         self.opened.append(redis)
         return Remote(redis, lambda: failures.append(1) if failures is not None else None)
 
-    def store(self, failures: list[int] | None = None) -> Store:
-        return Store(MemoryStore(monotonic), self.remote(failures))
+    def store(
+        self, failures: list[int] | None = None, max_s: float = limits.store.STORE_MAX_S
+    ) -> Store:
+        return Store(MemoryStore(monotonic), self.remote(failures, max_s))
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from itertools import count, cycle, repeat
@@ -217,6 +219,9 @@ async def test_back_from_a_transfer_a_caller_is_admitted_where_they_were(
     """That nobody took the call was told to another process."""
     first, second = rigs
     call_sid = await transferred(first)
+    async with asyncio.timeout(20):
+        while await second.gateway.registry.ending_of(call_sid) is None:
+            await asyncio.sleep(0.01)  # nobody tells: it is in Redis
     twiml = await after(second, call_sid, "transfer")
     assert "heron" in await goes_on(first, call_sid, twiml)
     (told,) = {call.machine.opening for call, _ in first.notes if call.machine.resumed}
