@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from itertools import count, cycle, repeat
@@ -220,8 +219,8 @@ async def test_back_from_a_transfer_a_caller_is_admitted_where_they_were(
     first, second = rigs
     call_sid = await transferred(first)
     async with asyncio.timeout(20):
-        while await second.gateway.registry.ending_of(call_sid) is None:
-            await asyncio.sleep(0.01)  # nobody tells: it is in Redis
+        while await second.gateway.registry.ending_of(call_sid) is None:  # noqa: ASYNC110 - in Redis
+            await asyncio.sleep(0.01)
     twiml = await after(second, call_sid, "transfer")
     assert "heron" in await goes_on(first, call_sid, twiml)
     (told,) = {call.machine.opening for call, _ in first.notes if call.machine.resumed}
