@@ -11,6 +11,8 @@ JOBS_MAX = 256
 CONNECT_MAX_S = 3.0
 STATEMENT_MAX_S = 5.0
 """Longest statement; also how long SQLite waits for another process's write."""
+LOCKED_PAUSE_S = 0.02
+"""Pause before a new SQLite file is tried again that another process writes."""
 LOCK_MAX_S = 3.0
 MIGRATION_MAX_S = 120.0
 """Longest migration, and how long a process waits for one of another process."""

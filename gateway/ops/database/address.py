@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway import limits
@@ -47,8 +49,13 @@ def database_address(setting: str | None, data_dir: Path) -> DatabaseAddress:
     return DatabaseAddress(f"postgresql+psycopg://{rest}", None)
 
 
-def open_engine(address: DatabaseAddress) -> Engine:
-    """Return an engine with one connection, whose every wait is bounded."""
+def open_engine(
+    address: DatabaseAddress, *, wait_max_s: float = limits.database.STATEMENT_MAX_S
+) -> Engine:
+    """Return an engine with one connection, whose every wait is bounded.
+
+    wait_max_s: how long SQLite waits for another process.
+    """
     from sqlalchemy import create_engine, event  # noqa: PLC0415 - see above
 
     if address.file is not None:
@@ -57,9 +64,9 @@ def open_engine(address: DatabaseAddress) -> Engine:
             f"sqlite:///{address.file}",
             pool_size=1,
             max_overflow=0,
-            connect_args={"timeout": limits.database.STATEMENT_MAX_S, "check_same_thread": False},
+            connect_args={"timeout": wait_max_s, "check_same_thread": False},
         )
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", partial(_set_up_sqlite, wait_max_s=wait_max_s))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     silent_ms = round(limits.database.PEER_SILENT_MAX_S * 1000)
@@ -90,11 +97,29 @@ def _make_file(file: Path) -> None:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any, *, wait_max_s: float) -> None:
     # The driver begins no transaction by itself: `_begin_sqlite` does.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+    _keep_write_ahead_log(connection, wait_max_s)
+    for pragma in ("synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_write_ahead_log(connection: sqlite3.Connection, wait_max_s: float) -> None:
+    """Let the file have a write-ahead log, and wait for other processes.
+
+    While another process writes into a new file, or does the same, SQLite refuses this at once: it
+    does not wait as it does for other statements.
+    """
+    until = monotonic() + wait_max_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+        sleep(limits.database.LOCKED_PAUSE_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from postgres_end import PostgresEnd
 from sqlalchemy import event, text
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from gateway import limits
 from gateway.ops.database.address import WRITES, database_address, open_engine
@@ -142,3 +145,38 @@ def test_a_server_is_told_how_long_it_may_take(tmp_path: Path, postgres: Postgre
         told = [connection.execute(text(f"SHOW {name}")).scalar() for name in names]
     engine.dispose()
     assert told == ["5s", "3s", "10s"]
+
+
+def test_a_new_file_that_another_process_writes_is_waited_for(tmp_path: Path) -> None:
+    address = database_address(None, tmp_path)
+    other = sqlite3.connect(tmp_path / "gateway.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE one (id INTEGER)")
+    engine = open_engine(address)
+    with ThreadPoolExecutor(1) as threads:
+        opening = threads.submit(engine.connect)
+        with pytest.raises(TimeoutError):
+            opening.result(0.1)
+        other.execute("COMMIT")
+        other.close()
+        with opening.result(30) as connection:
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    engine.dispose()
+
+
+def test_a_new_file_that_stays_locked_is_given_up(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "gateway.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    engine = open_engine(database_address(None, tmp_path), wait_max_s=0.05)
+    with pytest.raises(OperationalError, match="database is locked"):
+        engine.connect()
+    engine.dispose()
+    other.close()
+
+
+def test_a_file_that_is_no_database_is_not_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "gateway.sqlite3").write_text("a letter, and no database" * 100)
+    engine = open_engine(database_address(None, tmp_path))
+    with pytest.raises(DatabaseError, match="not a database"):
+        engine.connect()
+    engine.dispose()
