@@ -172,11 +172,13 @@ async def test_a_call_of_which_only_a_part_is_known_is_not_shown(theatre: Theatr
     summary |= {"barge_ins": 0, "tokens": 0, "cost_usd": None}
     spoke = {"call": "CA1", "part": "timeline", "value": {"who": "model", "from_s": 1, "to_s": 2}}
     streams = [[spoke], [{"call": "CA1", "part": "summary", "value": summary}], [spoke], [spoke]]
-    tried = 0
+    tried, chosen = 0, asyncio.Event()
 
     async def stream(route: Route) -> None:
         nonlocal tried
         told, tried = streams[min(tried, len(streams) - 1)], tried + 1
+        if tried == len(streams) - 1:
+            await chosen.wait()  # it takes the card away, which is chosen before
         body = "".join(f"data: {json.dumps(one)}\n\n" for one in told)
         await route.fulfill(body=body, content_type="text/event-stream")
 
@@ -188,6 +190,7 @@ async def test_a_call_of_which_only_a_part_is_known_is_not_shown(theatre: Theatr
     await expect(card).to_have_count(0)
     await card.click(timeout=PATIENT)  # with the second try
     await expect(page.locator("#who")).to_have_text("front-desk")
+    chosen.set()
     await expect(card).to_have_count(0, timeout=PATIENT)  # with the third
     await expect(page.locator("#nothing")).to_be_visible()
     while tried < len(streams):
