@@ -186,6 +186,22 @@ def test_a_call_that_never_ends_is_given_up() -> None:
     book >> response_created("resp_2") >> response_done("resp_2") >> completed() << nothing
 
 
+def test_a_call_under_an_agent_without_servers_ends_as_well() -> None:
+    """It may be of the agent before: one that stays open would keep the caller from the nudge."""
+    idle = {"nudge_after_s": 2.0, "end_after_s": 4.0}
+    other = {"tools": ["hand_over"], "hand_over": {"other": "about anything else"}}
+    book = answered(**other, idle=idle)
+    unknown = note(events.HostedToolCalled, server="unknown")
+    book = book >> response_created() >> called() >> arguments() << unknown
+    book >> runs() >> response_done() << nothing >> wait(2) << asks(prompts.FILLER)
+    book >> response_created("resp_2") >> response_done("resp_2") << nothing
+    book >> wait(limits.tools.TOOL_TIMEOUT_DEFAULT_S - 2)
+    book << note(events.HostedToolCompleted, server="unknown", outcome="timeout") << ...
+    book >> wait(GRACE_S) << asks_for_an_answer
+    book >> response_created("resp_3") >> response_done("resp_3") << nothing
+    book >> wait(2) << asks(book.agent.idle.nudge)
+
+
 def test_a_call_behind_the_goodbye_is_waited_for_and_told() -> None:
     book = calling()
     book.heard_marks = True
