@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from browser import Chromium, needs_chromium
+from browser import Chromium, needs_chromium, photograph
 from PIL import Image
 from playwright.async_api import Page, Route, expect
 from running_gateway import PUBLIC_URL
@@ -64,7 +64,7 @@ async def test_only_who_has_the_token_comes_in(theatre: Theatre) -> None:
     await theatre.enter(page, "another")
     await expect(page.get_by_role("alert")).to_have_text("This is not the token.")
     assert all("401" in text for text in wrong)
-    await page.screenshot(path=PICTURES / "sign-in-1440-light.png")
+    await photograph(page, PICTURES / "sign-in-1440-light.png")
     await page.get_by_label("Token").fill(TOKEN)
     await page.keyboard.press("Enter")
     await expect(page.locator("#link")).to_have_text("connected")
@@ -153,13 +153,13 @@ async def test_a_call_is_seen_as_it_happens(theatre: Theatre) -> None:
         direction = "e => [getComputedStyle(e).direction, getComputedStyle(e).textAlign]"
         assert await arabic.evaluate(direction) == ["rtl", "start"]
         async for way in shown_in_each_way(page):
-            await page.screenshot(path=PICTURES / f"call-{way}.png", full_page=True)
+            await photograph(page, PICTURES / f"call-{way}.png", full_page=True)
             wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, "nothing stands out to the side"
     await expect(page.locator("#state")).not_to_have_text("live", timeout=PATIENT)
     await expect(page.locator("#actions")).to_be_hidden()
     await expect(page.locator("#transcript li").first).to_be_visible()
-    await page.screenshot(path=PICTURES / "ended-390-dark.png")
+    await photograph(page, PICTURES / "ended-390-dark.png")
     assert wrong == []
     await page.context.close()
 
@@ -244,7 +244,7 @@ async def test_an_operator_acts(theatre: Theatre) -> None:
         assert await page.locator("#targets option").get_attribute("value") == "manager"
 
         await page.get_by_role("button", name="Hang up").click()
-        await page.screenshot(path=PICTURES / "hang-up-1440-light.png")
+        await photograph(page, PICTURES / "hang-up-1440-light.png")
         await page.keyboard.press("Escape")
         await expect(page.locator("#state")).to_have_text("live")
         await page.get_by_role("button", name="Hang up").click()
@@ -290,7 +290,7 @@ async def test_an_operator_allows_one_tool_and_not_another(theatre: Theatre) -> 
         wide = await small.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, "nothing stands out to the side"
         for one, name in ((page, "1440-light"), (small, "390-dark")):
-            await one.screenshot(path=PICTURES / f"approval-{name}.png", full_page=True)
+            await photograph(one, PICTURES / f"approval-{name}.png", full_page=True)
             assert await one.evaluate(_CONTRAST) == []
         theatre.request_approval("mcpr_2", "move_appointment", "no json")
         await expect(region.get_by_role("group")).to_have_count(2)
@@ -324,7 +324,7 @@ async def test_an_operator_makes_a_link_to_call_by(theatre: Theatre) -> None:
     url = await page.get_by_label("Link").input_value()
     assert url.startswith(f"{PUBLIC_URL}/phone#")
     assert await page.get_by_role("link", name="Open").get_attribute("href") == url
-    await page.screenshot(path=PICTURES / "link.png")
+    await photograph(page, PICTURES / "link.png")
     await page.locator("#phone-agent").select_option("clinic")
     await expect(page.get_by_role("link", name="Open")).to_be_hidden()
     await page.get_by_role("button", name="Close").click()
@@ -471,6 +471,6 @@ async def test_a_recording_is_heard_beside_its_words(theatre: Theatre) -> None:
     await expect(page.get_by_role("slider")).not_to_have_attribute("aria-valuenow", str(at))
     async for way in shown_in_each_way(page):
         await page.locator("#recording").scroll_into_view_if_needed()
-        await page.screenshot(path=PICTURES / f"recording-{way}.png")
+        await photograph(page, PICTURES / f"recording-{way}.png")
     assert [text for text in wrong if not text.startswith("blob:")] == []
     await page.context.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from browser import Chromium, needs_chromium
+from browser import Chromium, needs_chromium, photograph
 from database_end import CALLER, DatabaseEnd, ended_call
 from http_end import HttpEnd, http_end
 from playwright.async_api import Page, Route, expect
@@ -96,7 +96,7 @@ async def test_each_role_sees_what_it_may_do(theatre: Theatre) -> None:
             await expect(page.locator("#state")).to_have_text("live", timeout=PATIENT)
             for control in ("#actions", "#hangup", "#invite"):
                 await expect(page.locator(control)).to_be_visible(visible=role != "viewer")
-            await page.screenshot(path=PICTURES / f"live-{role}.png")
+            await photograph(page, PICTURES / f"live-{role}.png")
     for role, page in pages.items():
         await page.locator('#ended [data-id="CA00000000000000000000000000000003"] button').click()
         await expect(page.locator("#hangup")).to_be_hidden()
@@ -105,7 +105,7 @@ async def test_each_role_sees_what_it_may_do(theatre: Theatre) -> None:
             assert WORDS not in await page.content()
         else:
             await expect(page.locator("#transcript")).to_contain_text(WORDS)
-        await page.screenshot(path=PICTURES / f"ended-{role}.png")
+        await photograph(page, PICTURES / f"ended-{role}.png")
         await page.context.close()
     assert wrong == [], "nothing was asked for that is refused"
 
@@ -134,7 +134,7 @@ async def test_the_list_is_filtered(theatre: Theatre) -> None:
     await shows(1, ending="media_broken")
     await shows(1, caller="+15550999")
     await shows(3, since="2026-08-10T00:00", **august)
-    await page.screenshot(path=PICTURES / "filter-1440.png")
+    await photograph(page, PICTURES / "filter-1440.png")
     await shows(0, state="live")
     async with theatre.call() as call_sid:
         # A call that begins is asked about: the gateway knows whether it is among them.
@@ -243,7 +243,7 @@ async def test_parked_events_are_listed_and_sent_again(theatre: Theatre, receive
     await page.get_by_role("button", name="Events").click()
     listed = page.locator("#deliveries-list li")
     await expect(listed.first).to_be_visible()
-    await page.screenshot(path=PICTURES / "events-390.png")
+    await photograph(page, PICTURES / "events-390.png")
     receiver.answers.clear()
     before, count = len(receiver.seen), await listed.count()
     await listed.first.get_by_role("button").click()

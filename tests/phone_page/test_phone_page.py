@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from booth import AUTHORIZED, SPOKEN_HZ, Booth, microphone, opened
-from browser import Chromium, needs_chromium
+from browser import Chromium, needs_chromium, photograph
 from numpy.typing import NDArray
 from pictures import photo
 from playwright.async_api import Page, expect
@@ -76,24 +76,24 @@ async def test_a_whole_call(booth: Booth) -> None:
         await expect(page.locator("#status")).to_contain_text(
             "Speaks English. The link works until"
         )
-        await page.screenshot(path=PICTURES / "ready-light.png")
+        await photograph(page, PICTURES / "ready-light.png")
         call_sid = await booth.begin(page)
         await expect(page.locator("#status")).to_have_text("On the line.")
         await booth.rig.note(notes.TurnMeasured, of=call_sid)
         await expect(page.locator("#wait")).to_contain_text(" s")
         await expect(page.locator("#lines li.agent").first).to_contain_text(SPOKEN)
         await expect(page.locator("#lines li.agent small").first).to_contain_text("after ")
-        await page.screenshot(path=PICTURES / "words-light.png")
+        await photograph(page, PICTURES / "words-light.png")
         await page.get_by_role("button", name="Keypad").click()
         await page.get_by_role("button", name="5").click()
         await page.keyboard.press("#")
         await page.emulate_media(color_scheme="dark")
-        await page.screenshot(path=PICTURES / "talking-dark.png")
+        await photograph(page, PICTURES / "talking-dark.png")
         await page.get_by_role("button", name="Hang up").click()
         await expect(page.locator("#status")).to_have_text("You hung up.")
         ended = await booth.rig.note(notes.CallEnded, of=call_sid)
         assert ended.ending is Ending.CALLER_HUNG_UP
-        await page.screenshot(path=PICTURES / "over-dark.png")
+        await photograph(page, PICTURES / "over-dark.png")
     assert visit.wrong == []
     check(sent)
     record = (await booth.rig.client.get(f"/api/calls/{call_sid}", headers=AUTHORIZED)).json()
@@ -377,7 +377,7 @@ async def test_a_picture_that_is_dropped_is_shown_to_the_agent(booth: Booth) -> 
         sent = await booth.rig.note(notes.PictureSent, of=call_sid)
         assert sent.source == "page"
         await expect(page.locator("#lines img")).to_be_visible()
-        await page.screenshot(path=PICTURES / "picture.png")
+        await photograph(page, PICTURES / "picture.png")
         # The model may thank for it in words; the note for its next session is not shown.
         await expect(page.locator("#lines li.caller", has_text="picture")).to_have_count(0)
         await page.evaluate(_DROP, b64encode(b"this is no picture").decode())
@@ -404,7 +404,7 @@ async def test_all_of_it_is_on_the_screen(booth: Booth) -> None:
             await page.set_viewport_size({"width": width, "height": 844})
             for keypad in ("shown", "hidden"):
                 await page.get_by_role("button", name="Keypad").click()
-                await page.screenshot(path=PICTURES / f"keypad-{keypad}-{width}.png")
+                await photograph(page, PICTURES / f"keypad-{keypad}-{width}.png")
                 await expect(hang_up).to_be_in_viewport(ratio=1)
                 wide = await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
                 assert wide, "nothing stands out at the side"
@@ -447,9 +447,9 @@ async def test_a_site_has_the_phone_in_its_page(booth: Booth) -> None:
         await frame.get_by_role("button", name="Call").click()
         await booth.rig.note(notes.CallerConnected, before + 1)
         await expect(frame.locator("#lines li.agent").first).to_contain_text(SPOKEN)
-        await page.screenshot(path=PICTURES / "site-390.png")
+        await photograph(page, PICTURES / "site-390.png")
         await page.set_viewport_size({"width": 1280, "height": 844})
-        await page.screenshot(path=PICTURES / "site-1280.png")
+        await photograph(page, PICTURES / "site-1280.png")
         ended = len(booth.rig.said(notes.CallEnded))
         await page.get_by_role("button", name="Close").click()
         await booth.rig.note(notes.CallEnded, ended + 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from browser import Chromium, needs_chromium
+from browser import Chromium, needs_chromium, photograph
 from pictures import GPS_INFO, PDF, photo
 from pictures import opened as picture_of
 from playwright.async_api import Route, expect
@@ -53,13 +53,13 @@ async def test_a_photo_is_chosen_and_seen(studio: Studio, language: str) -> None
     async with studio.visit(language) as visit:
         page = visit.page
         await expect(page).to_have_title(words.title)
-        await page.screenshot(path=PICTURES / f"page-{language}.png")
+        await photograph(page, PICTURES / f"page-{language}.png")
         await page.get_by_label(words.take).set_input_files(file(photo(2400, 1800)))  # type: ignore[arg-type]
         await expect(page.locator("#status")).to_have_text(words.sent)
         await expect(page.locator("#picture")).to_be_visible()
         assert shown(studio, visit.stream.call_sid, "page") == 1
         await page.emulate_media(color_scheme="dark")
-        await page.screenshot(path=PICTURES / f"sent-{language}-dark.png")
+        await photograph(page, PICTURES / f"sent-{language}-dark.png")
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, "nothing stands out to the side"
         assert await page.evaluate("document.dir") == words.direction
@@ -118,7 +118,7 @@ async def test_the_camera_is_seen_as_long_as_the_button_is_held(studio: Studio) 
         await expect(show).to_have_attribute("aria-pressed", "true")
         await studio.rig.until(lambda: shown(studio, call_sid, "camera") >= 3)
         await expect(page.locator("#status")).to_have_text(words.camera_on)
-        await page.screenshot(path=PICTURES / "camera-en-light.png")
+        await photograph(page, PICTURES / "camera-en-light.png")
         moved = await show.bounding_box()
         assert moved is not None
         assert abs(moved["y"] - box["y"]) < 2, "the button stays under the finger"
@@ -198,7 +198,7 @@ async def test_the_page_says_kindly_that_it_is_over(studio: Studio) -> None:
         await expect(page.locator("#actions")).to_be_hidden()
         await page.goto(visit.url)
         await expect(page).to_have_title(words.over_title)
-        await page.screenshot(path=PICTURES / "over-ar.png")
+        await photograph(page, PICTURES / "over-ar.png")
     assert all("410" in text for text in visit.wrong)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, Error, Page, async_playwright, expect
 
 _SHELL: Final = "chromium-headless-shell"
 """Chromium without what a person at a desktop has, and tests have not: half of the work."""
@@ -29,6 +29,7 @@ _FLAGS: Final = (
     "--use-fake-ui-for-media-stream",
 )
 
+_PICTURE_TRIES: Final = 5
 PATIENCE_MS: Final = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -51,6 +52,20 @@ class Chromium:
         finally:
             for context in self.browser.contexts:
                 await context.close()
+
+
+async def photograph(page: Page, file: Path, *, full_page: bool = False) -> None:
+    """Take a picture of a page, for people to look at.
+
+    Chromium sometimes has no frame to take on a busy machine, and says so: it is asked again.
+    """
+    for tries in range(_PICTURE_TRIES, 0, -1):
+        try:
+            await page.screenshot(path=file, full_page=full_page)
+            return
+        except Error as error:
+            if "Unable to capture screenshot" not in error.message or tries == 1:
+                raise
 
 
 @contextlib.asynccontextmanager
