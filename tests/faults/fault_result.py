@@ -21,6 +21,8 @@ USUAL_MS = 500.0
 """The longest silence of a call in which nothing breaks: until an answer begins."""
 UNHEARD_MS = 300.0
 """Additional silence that nobody notices."""
+UNNOTICED_MS = USUAL_MS + UNHEARD_MS
+"""Longest silence of a call of which nobody is to notice that something broke."""
 
 
 class CallLost(AssertionError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cluster import FALLBACK, HEARS, RECALL, TALE, Cluster, running_cluster
-from fault_result import UNHEARD_MS, USUAL_MS, evaluate, retried_on_stall
+from fault_result import UNNOTICED_MS, evaluate, retried_on_stall
 
 pytestmark = pytest.mark.whole_call
 HEAR: dict[str, Any] = {"hear": {"until_silence_ms": 600, "timeout_s": 40}}
@@ -96,7 +96,7 @@ async def test_a_process_is_killed_and_another_told_to_stop(each: int, tmp_path:
         assert [one.call_sid for one in records[each:] if one.call_sid not in known] == []
     for fault, theirs, most_ms in (
         ("process SIGKILL with calls", records[:each], 3000),
-        ("process SIGTERM with calls", records[each:], USUAL_MS + UNHEARD_MS),
+        ("process SIGTERM with calls", records[each:], UNNOTICED_MS),
     ):
         spoken = await cluster.transcript({record.call_sid for record in theirs})
         result = evaluate(fault, theirs, spoken, asked=len(theirs))

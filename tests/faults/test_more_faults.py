@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from cluster import AGENTS, FALLBACK, LONG, RECALL, STORE_KEY, TALE, running_cluster
-from fault_result import UNHEARD_MS, USUAL_MS, evaluate, retried_on_stall
+from fault_result import UNNOTICED_MS, evaluate, retried_on_stall
 from redis_end import redis_name, running_redis
 from test_faults import ASK, HEAR, NOTED, PATIENT, STORY, TELL, WHOLE, said, script, transferred
 
 pytestmark = pytest.mark.long
 
-UNNOTICED_MS = USUAL_MS + UNHEARD_MS
 PERSON = {FALLBACK: {"answers_after_s": 0.5, "says": "Good day, how can I help you?"}}
 HEAR_A_PERSON = {"hear": {"who": FALLBACK, "until_silence_ms": 400, "timeout_s": 60}}
 
