@@ -100,9 +100,9 @@ class _PcmThrough:
     def __init__(self) -> None:
         self._framer = Framer(len(_PCM_SILENCE))
 
-    def convert(self, mulaw: bytes) -> bytes:
+    def convert(self, pcm: bytes) -> bytes:
         # Half a sample would turn all that follows into noise.
-        return self._framer.push(mulaw)
+        return self._framer.push(pcm)
 
     def reset(self) -> None:
         self._framer.reset()

@@ -115,6 +115,11 @@ def test_every_method_that_the_architecture_names_exists(name: str, method: str)
     assert re.search(rf"def {method}\(", body[0])
 
 
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z_]+)\(\)`", TEXT))))
+def test_every_function_that_is_named_exists(name: str) -> None:
+    assert re.search(rf"def {name}\(", SOURCE)
+
+
 # Those of MALLOC are variables of the C library.
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?!MALLOC_)[A-Z_]+_MAX)`", TEXT))))
 def test_every_bound_that_is_named_exists(name: str) -> None:

@@ -86,7 +86,7 @@ class MediaLine(CallPart):
     def pass_up(self, frame: caller.Media, now: float) -> bytes | None:
         """Return a frame of the caller's as a message for the model, fifty times a second.
 
-        None: there is more to it, nothing has happened yet, and `hear` is to have it.
+        None: the frame is still to be given to `hear`, which does what this short way cannot.
         """
         uplink, ctx = self.uplink, self._ctx
         if (
