@@ -163,7 +163,7 @@ class LiveCall:
         if len(data) > CALLER_MESSAGE_MAX_BYTES:
             return self._fault("caller", "oversized_message", now)
         try:
-            # The two halves of `parse`, without a call of that function; the other one comes below.
+            # The first step of `parse`; its second one comes below. It saves a call for each frame.
             event = decode(data)
         except UNREADABLE as error:
             return self._on_odd_text(data, error, now)

@@ -209,8 +209,9 @@ class HostedMcp(CallPart):
 
     def settle(self) -> None:
         ctx, hosted = self._ctx, self._mcp
+        # Calls may be open under an agent without servers: those of the agent before it.
         if not (ctx.agent.hosted or hosted.working or hosted.owed):
-            return  # what is open may be of the agent before this one
+            return
         talks = ctx.phase in (CallPhase.TALKING, CallPhase.GOODBYE)
         ready = talks and ctx.link is LinkState.READY
         if not hosted.owed or ctx.responses.busy or not ready or hosted.running:
