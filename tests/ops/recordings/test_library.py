@@ -58,7 +58,8 @@ async def test_what_is_stored_is_sealed_where_there_is_a_key(
     assert info.sealed == bool(keys)
     kind = ".wav.sealed" if keys else ".wav"
     assert {path.name for path in folder.iterdir()} == {f"{NAME}{kind}", f"{NAME}.json"}
-    assert (folder / f"{NAME}.json").read_bytes().startswith(b"{") != bool(keys)
+    readable = NAME.encode() in (folder / f"{NAME}.json").read_bytes()
+    assert readable != bool(keys)
     if keys:
         for others in ([], ["another-key"]):
             with pytest.raises(PeerError, match="no key"):
